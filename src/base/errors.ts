@@ -1,0 +1,67 @@
+/**
+ * Errors are values: a code and a disposition, from this one table. `docs/errors.md` is generated from it.
+ *
+ * The disposition is the caller's next move:
+ * - `retry`   the same thing again, after a backoff
+ * - `wait`    the same thing again, once something outside has changed (a deadline bounds the wait)
+ * - `park`    set this item aside with its cause and go on with the next
+ * - `refuse`  say no to whoever asked; nothing was done
+ * - `fatal`   stop this partition or process; going on would break a promise
+ */
+export type Disposition = 'retry' | 'wait' | 'park' | 'refuse' | 'fatal';
+
+export const ERROR_TABLE = {
+  // log
+  log_unavailable: { disposition: 'retry', meaning: 'The broker did not answer or refused for a passing reason; nothing was committed.' },
+  log_fatal: { disposition: 'fatal', meaning: 'The Kafka client stopped for good.' },
+  fenced: { disposition: 'wait', meaning: 'Another owner has taken over this transactional.id; wait for the next assignment.' },
+  commit_unknown: { disposition: 'retry', meaning: 'The outcome of a commit is unknown; fence, re-read the offset, restore.' },
+  restore_timeout: { disposition: 'retry', meaning: 'The state partition was not read to its barrier in time; the session is reopened.' },
+  topic_invalid: { disposition: 'refuse', meaning: 'A topic is missing, or differs from the table in a way that is not changed silently.' },
+  state_full: { disposition: 'fatal', meaning: 'The state table reached its bound; raise STATE_MAX_BYTES or add partitions.' },
+  queue_full: { disposition: 'wait', meaning: 'A bounded queue is full; try again after Retry-After.' },
+  registry_unavailable: { disposition: 'wait', meaning: 'The schema registry does not answer.' },
+  schema_incompatible: { disposition: 'fatal', meaning: 'The registry refused the schema: it would break readers of earlier versions.' },
+  // ingest
+  signature_missing: { disposition: 'refuse', meaning: 'The webhook carries no X-Kustomer-Webhook-Signature.' },
+  signature_invalid: { disposition: 'refuse', meaning: 'The signature matches none of the live tokens of the connection.' },
+  connection_unknown: { disposition: 'refuse', meaning: 'No connection has this id.' },
+  org_mismatch: { disposition: 'refuse', meaning: 'The body names another Kustomer organisation than the connection.' },
+  body_too_large: { disposition: 'refuse', meaning: 'The body exceeds the limit.' },
+  body_empty: { disposition: 'refuse', meaning: 'The request has no body.' },
+  media_type_unsupported: { disposition: 'refuse', meaning: 'The content type is not JSON.' },
+  shutting_down: { disposition: 'wait', meaning: 'The service is stopping; send it again.' },
+  // processing
+  body_malformed: { disposition: 'park', meaning: 'The stored body is not a JSON object.' },
+  event_invalid: { disposition: 'park', meaning: 'The JSON is not a Kustomer event: its name, data.type or data.id is missing or of the wrong type.' },
+  record_unattributed: { disposition: 'park', meaning: 'The raw record lacks its tenant or connection header.' },
+  envelope_unencodable: { disposition: 'park', meaning: 'The envelope does not fit its Avro schema.' },
+  dead_letter_limit: { disposition: 'fatal', meaning: 'Too many records in a row could not be processed; the partition stops so that a bad deploy does not swallow the topic.' },
+  // configuration and secrets
+  config_invalid: { disposition: 'refuse', meaning: 'One or more settings are missing or wrong.' },
+  secret_unreadable: { disposition: 'fatal', meaning: 'A sealed secret cannot be opened with the master key in use.' },
+} as const satisfies Record<string, { disposition: Disposition; meaning: string }>;
+
+export type ErrorCode = keyof typeof ERROR_TABLE;
+
+/** The one error class of the house. `detail` goes to logs and answers: never put a secret into it. */
+export class CodedError extends Error {
+  override readonly name = 'CodedError';
+  readonly code: ErrorCode;
+  readonly detail: Readonly<Record<string, string | number | boolean | null>>;
+
+  constructor(code: ErrorCode, message: string, detail: CodedError['detail'] = {}, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    this.detail = detail;
+  }
+
+  get disposition(): Disposition {
+    return ERROR_TABLE[this.code].disposition;
+  }
+}
+
+/** True for a CodedError of one of these codes. */
+export function hasCode(error: unknown, ...codes: ErrorCode[]): error is CodedError {
+  return error instanceof CodedError && codes.includes(error.code);
+}

@@ -1,0 +1,28 @@
+/** Names of the record headers, one table for all topics. Values are UTF-8 text. */
+export const HEADER = {
+  tenant: 'tenant',
+  connection: 'connection',
+  /** webhook | poll | backfill | replay */
+  channel: 'channel',
+  /** Milliseconds since the epoch, when the receiver had the whole body. */
+  receivedAt: 'received_at',
+  /** `conversation`, `message`, `customer`, … where the body says so. */
+  resourceType: 'resource_type',
+  eventName: 'event_name',
+  rev: 'rev',
+  /** Id of the delivery: the vendor's event id where the body has one. */
+  deliveryId: 'delivery_id',
+  traceparent: 'traceparent',
+  /** On envelopes: the change identity, the dedupe key of the change. */
+  changeId: 'change_id',
+  eventType: 'event_type',
+  schema: 'schema',
+  /** On dead letters: error code, message, and where the raw record stands. */
+  errorCode: 'error_code',
+  errorMessage: 'error_message',
+  sourceTopic: 'source_topic',
+  sourcePartition: 'source_partition',
+  sourceOffset: 'source_offset',
+} as const;
+
+export type Channel = 'webhook' | 'poll' | 'backfill' | 'replay';
