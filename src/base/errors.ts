@@ -12,19 +12,43 @@ export type Disposition = 'retry' | 'wait' | 'park' | 'refuse' | 'fatal';
 
 export const ERROR_TABLE = {
   // log
-  log_unavailable: { disposition: 'retry', meaning: 'The broker did not answer or refused for a passing reason; nothing was committed.' },
+  log_unavailable: {
+    disposition: 'retry',
+    meaning: 'The broker did not answer or refused for a passing reason; nothing was committed.',
+  },
   log_fatal: { disposition: 'fatal', meaning: 'The Kafka client stopped for good.' },
-  fenced: { disposition: 'wait', meaning: 'Another owner has taken over this transactional.id; wait for the next assignment.' },
-  commit_unknown: { disposition: 'retry', meaning: 'The outcome of a commit is unknown; fence, re-read the offset, restore.' },
-  restore_timeout: { disposition: 'retry', meaning: 'The state partition was not read to its barrier in time; the session is reopened.' },
-  topic_invalid: { disposition: 'refuse', meaning: 'A topic is missing, or differs from the table in a way that is not changed silently.' },
-  state_full: { disposition: 'fatal', meaning: 'The state table reached its bound; raise STATE_MAX_BYTES or add partitions.' },
+  fenced: {
+    disposition: 'wait',
+    meaning: 'Another owner has taken over this transactional.id; wait for the next assignment.',
+  },
+  commit_unknown: {
+    disposition: 'retry',
+    meaning: 'The outcome of a commit is unknown; fence, re-read the offset, restore.',
+  },
+  restore_timeout: {
+    disposition: 'retry',
+    meaning: 'The state partition was not read to its barrier in time; the session is reopened.',
+  },
+  topic_invalid: {
+    disposition: 'refuse',
+    meaning: 'A topic is missing, or differs from the table in a way that is not changed silently.',
+  },
+  state_full: {
+    disposition: 'fatal',
+    meaning: 'The state table reached its bound; raise STATE_MAX_BYTES or add partitions.',
+  },
   queue_full: { disposition: 'wait', meaning: 'A bounded queue is full; try again after Retry-After.' },
   registry_unavailable: { disposition: 'wait', meaning: 'The schema registry does not answer.' },
-  schema_incompatible: { disposition: 'fatal', meaning: 'The registry refused the schema: it would break readers of earlier versions.' },
+  schema_incompatible: {
+    disposition: 'fatal',
+    meaning: 'The registry refused the schema: it would break readers of earlier versions.',
+  },
   // ingest
   signature_missing: { disposition: 'refuse', meaning: 'The webhook carries no X-Kustomer-Webhook-Signature.' },
-  signature_invalid: { disposition: 'refuse', meaning: 'The signature matches none of the live tokens of the connection.' },
+  signature_invalid: {
+    disposition: 'refuse',
+    meaning: 'The signature matches none of the live tokens of the connection.',
+  },
   connection_unknown: { disposition: 'refuse', meaning: 'No connection has this id.' },
   org_mismatch: { disposition: 'refuse', meaning: 'The body names another Kustomer organisation than the connection.' },
   body_too_large: { disposition: 'refuse', meaning: 'The body exceeds the limit.' },
@@ -33,10 +57,17 @@ export const ERROR_TABLE = {
   shutting_down: { disposition: 'wait', meaning: 'The service is stopping; send it again.' },
   // processing
   body_malformed: { disposition: 'park', meaning: 'The stored body is not a JSON object.' },
-  event_invalid: { disposition: 'park', meaning: 'The JSON is not a Kustomer event: its name, data.type or data.id is missing or of the wrong type.' },
+  event_invalid: {
+    disposition: 'park',
+    meaning: 'The JSON is not a Kustomer event: its name, data.type or data.id is missing or of the wrong type.',
+  },
   record_unattributed: { disposition: 'park', meaning: 'The raw record lacks its tenant or connection header.' },
   envelope_unencodable: { disposition: 'park', meaning: 'The envelope does not fit its Avro schema.' },
-  dead_letter_limit: { disposition: 'fatal', meaning: 'Too many records in a row could not be processed; the partition stops so that a bad deploy does not swallow the topic.' },
+  dead_letter_limit: {
+    disposition: 'fatal',
+    meaning:
+      'Too many records in a row could not be processed; the partition stops so that a bad deploy does not swallow the topic.',
+  },
   // configuration and secrets
   config_invalid: { disposition: 'refuse', meaning: 'One or more settings are missing or wrong.' },
   secret_unreadable: { disposition: 'fatal', meaning: 'A sealed secret cannot be opened with the master key in use.' },

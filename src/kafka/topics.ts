@@ -57,7 +57,11 @@ export function fixedTopics(settings: TopicSettings): readonly TopicSpec[] {
       name: names.raw,
       partitions: settings.rawPartitions,
       ...replication,
-      config: { 'cleanup.policy': 'delete', 'retention.ms': String(settings.rawRetentionMs), 'max.message.bytes': '2097152' },
+      config: {
+        'cleanup.policy': 'delete',
+        'retention.ms': String(settings.rawRetentionMs),
+        'max.message.bytes': '2097152',
+      },
     },
     {
       name: names.state,
@@ -74,7 +78,11 @@ export function fixedTopics(settings: TopicSettings): readonly TopicSpec[] {
       name: names.dead,
       partitions: settings.rawPartitions,
       ...replication,
-      config: { 'cleanup.policy': 'delete', 'retention.ms': String(settings.stateRetentionMs), 'max.message.bytes': '2097152' },
+      config: {
+        'cleanup.policy': 'delete',
+        'retention.ms': String(settings.stateRetentionMs),
+        'max.message.bytes': '2097152',
+      },
     },
     { name: names.control, partitions: 1, ...replication, config: { 'cleanup.policy': 'compact' } },
   ];
