@@ -1,0 +1,120 @@
+/**
+ * Logs and metrics. Every metric stands in the one table below (`docs/metrics.md` is generated from it); labels are of
+ * low cardinality: never an id. One wide log line per unit of work, written by the `events.ts` functions.
+ */
+import { type Logger, pino } from 'pino';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+type MetricKind = 'counter' | 'gauge' | 'histogram';
+interface MetricRow {
+  readonly kind: MetricKind;
+  readonly help: string;
+  readonly labels: readonly string[];
+}
+
+export const METRICS = {
+  cnk_webhooks_total: {
+    kind: 'counter',
+    help: 'Webhooks answered, by status code and reason.',
+    labels: ['status', 'reason'],
+  },
+  cnk_webhook_unknown_events_total: {
+    kind: 'counter',
+    help: 'Accepted webhooks whose event name is not in the catalogue.',
+    labels: [],
+  },
+  cnk_ingest_queue_records: { kind: 'gauge', help: 'Webhooks waiting for the broker.', labels: [] },
+  cnk_ingest_queue_bytes: { kind: 'gauge', help: 'Bytes waiting for the broker.', labels: [] },
+  cnk_process_records_total: { kind: 'counter', help: 'Raw records processed.', labels: [] },
+  cnk_process_changes_total: {
+    kind: 'counter',
+    help: 'Changes by verdict: emitted, late, duplicate, reprocessed, ignored, dead.',
+    labels: ['verdict'],
+  },
+  cnk_process_transactions_total: { kind: 'counter', help: 'Transactions committed.', labels: [] },
+  cnk_process_transaction_seconds: { kind: 'histogram', help: 'Decide and commit of one transaction.', labels: [] },
+  cnk_process_failures_total: {
+    kind: 'counter',
+    help: 'Sessions ended by an error, by code and what follows.',
+    labels: ['code', 'next'],
+  },
+  cnk_process_restore_seconds: { kind: 'histogram', help: 'Restore of one shard.', labels: [] },
+  cnk_process_state_resources: {
+    kind: 'gauge',
+    help: 'Resources remembered by the shards of this process.',
+    labels: [],
+  },
+  cnk_process_state_bytes: { kind: 'gauge', help: 'Bytes held by the state of this process.', labels: [] },
+  cnk_process_shards: { kind: 'gauge', help: 'Shards of this process by phase.', labels: ['phase'] },
+  cnk_connections: { kind: 'gauge', help: 'Connections known to this process.', labels: [] },
+} as const satisfies Record<string, MetricRow>;
+
+export type MetricName = keyof typeof METRICS;
+type Labels = Readonly<Record<string, string>>;
+
+export interface Metrics {
+  add(name: MetricName, amount?: number, labels?: Labels): void;
+  set(name: MetricName, value: number, labels?: Labels): void;
+  observe(name: MetricName, value: number, labels?: Labels): void;
+  /** Called before each scrape, to bring gauges up to date. */
+  onScrape(refresh: () => void): void;
+  text(): Promise<string>;
+  readonly contentType: string;
+}
+
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const counters = new Map<string, Counter>();
+  const gauges = new Map<string, Gauge>();
+  const histograms = new Map<string, Histogram>();
+  for (const [name, row] of Object.entries(METRICS) as [MetricName, MetricRow][]) {
+    const common = { name, help: row.help, labelNames: [...row.labels], registers: [registry] };
+    if (row.kind === 'counter') counters.set(name, new Counter(common));
+    else if (row.kind === 'gauge') gauges.set(name, new Gauge(common));
+    else histograms.set(name, new Histogram({ ...common, buckets: SECONDS }));
+  }
+  const refreshers: (() => void)[] = [];
+  return {
+    add: (name, amount = 1, labels = {}) => counters.get(name)?.inc(labels, amount),
+    set: (name, value, labels = {}) => gauges.get(name)?.set(labels, value),
+    observe: (name, value, labels = {}) => histograms.get(name)?.observe(labels, value),
+    onScrape: (refresh) => refreshers.push(refresh),
+    text: () => {
+      for (const refresh of refreshers) refresh();
+      return registry.metrics();
+    },
+    contentType: registry.contentType,
+  };
+}
+
+export type { Logger };
+
+/** JSON lines on stderr: stdout belongs to what a command prints. Redaction is a second wall, not the first. */
+export function createLogger(level: string): Logger {
+  return pino(
+    {
+      level,
+      base: { service: 'cn-kustomer' },
+      redact: {
+        paths: [
+          'token',
+          'tokens',
+          'password',
+          'apiKey',
+          'authorization',
+          '*.token',
+          '*.tokens',
+          '*.password',
+          '*.apiKey',
+          '*.authorization',
+          'headers.authorization',
+        ],
+        censor: '[redacted]',
+      },
+    },
+    pino.destination({ dest: 2, sync: false }),
+  );
+}

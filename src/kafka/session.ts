@@ -1,0 +1,196 @@
+/**
+ * A partition session: exclusive, recoverable ownership of one shard's input partitions and their twin partitions in a
+ * compacted state topic.
+ *
+ *   open: fence → barrier → restore to the barrier → read committed offsets      commit: appends + state + offsets
+ *
+ * S1 fence before everything: the earlier owner's transaction is complete (either way) before we read an offset or state
+ * S2 the barrier is the last record of the state as we found it: reading up to it is reading all of it, and because it is
+ *    a real record at the tail, a reader never waits behind empty compacted batches
+ * S3 memory changes only after the commit of the transaction that carries the same changes
+ * S4 a session that has failed once never commits again; recovery is a new session (same steps, one path)
+ * S5 one writer per state partition: the holder of the shard's transactional.id
+ */
+import { CodedError } from '../base/errors.ts';
+import type { Append, CommitOffset, Log, PartitionReader, TransactionalProducer } from './port.ts';
+import { transactionalId } from './shards.ts';
+import type { StateOverlay } from './state-overlay.ts';
+import { StateTable } from './state-table.ts';
+
+/** Reserved key of the barrier record; one per state partition, so compaction keeps one. */
+export const BARRIER_KEY = '\u0000barrier';
+const BARRIER_KEY_BYTES = Buffer.from(BARRIER_KEY);
+
+export interface SessionOptions {
+  readonly log: Log;
+  readonly reader: PartitionReader;
+  readonly groupId: string;
+  readonly topic: string;
+  readonly stateTopic: string;
+  readonly shard: number;
+  readonly partitions: readonly number[];
+  /** A value no other open of this shard has used. */
+  readonly barrierId: string;
+  readonly transactionTimeoutMs: number;
+  /** Longest time without a restored record before the restore counts as stuck. */
+  readonly restoreStallMs: number;
+  readonly stateMaxBytes: number;
+  readonly signal: AbortSignal;
+}
+
+export interface RestoreStats {
+  readonly records: number;
+  readonly durationMs: number;
+}
+
+export class PartitionSession {
+  readonly table: StateTable;
+  readonly restored: RestoreStats;
+  /** Next offset to process, per input partition: what is committed, as only this session can commit it. */
+  readonly positions: Map<number, number>;
+  readonly #options: SessionOptions;
+  readonly #producer: TransactionalProducer;
+  #spent = false;
+
+  private constructor(
+    options: SessionOptions,
+    producer: TransactionalProducer,
+    table: StateTable,
+    restored: RestoreStats,
+    positions: Map<number, number>,
+  ) {
+    this.#options = options;
+    this.#producer = producer;
+    this.table = table;
+    this.restored = restored;
+    this.positions = positions;
+  }
+
+  /** Rejects with a CodedError; nothing is left open then. */
+  static async open(options: SessionOptions): Promise<PartitionSession> {
+    const { log, groupId, topic, stateTopic, shard, partitions } = options;
+    const producer = await log.transactional({
+      transactionalId: transactionalId(groupId, topic, shard),
+      transactionTimeoutMs: options.transactionTimeoutMs,
+    });
+    try {
+      const barrier = Buffer.from(options.barrierId);
+      await producer.commit({
+        appends: partitions.map((partition) => ({
+          topic: stateTopic,
+          partition,
+          key: BARRIER_KEY_BYTES,
+          value: barrier,
+        })),
+      });
+      const table = new StateTable({ maxBytes: options.stateMaxBytes });
+      const startedAtMs = log.clock.nowMs();
+      const counts = await Promise.all(partitions.map((partition) => restore(options, table, partition, barrier)));
+      const restored = {
+        records: counts.reduce((sum, count) => sum + count, 0),
+        durationMs: log.clock.nowMs() - startedAtMs,
+      };
+      const inputs = partitions.map((partition) => ({ topic, partition }));
+      const committed = await log.admin.committed(groupId, inputs);
+      const positions = new Map<number, number>();
+      for (const [index, input] of inputs.entries()) {
+        positions.set(input.partition, committed[index] ?? (await log.admin.watermarks(input)).low);
+      }
+      return new PartitionSession(options, producer, table, restored, positions);
+    } catch (error) {
+      await producer.close().catch(() => undefined); // the cause matters, a close error of a failed open does not
+      throw error;
+    }
+  }
+
+  /**
+   * One transaction: these appends, the overlay's state changes, these next offsets. Rejects with the producer's
+   * CodedError; the session is then spent (S4).
+   */
+  async commit(appends: readonly Append[], overlay: StateOverlay, offsets: ReadonlyMap<number, number>): Promise<void> {
+    if (this.#spent) throw new CodedError('fenced', 'This session has ended; its shard must be opened again');
+    const { topic, stateTopic, groupId, log } = this.#options;
+    const all: Append[] = [...appends];
+    for (const change of overlay.changes()) {
+      all.push({ topic: stateTopic, partition: change.partition, key: Buffer.from(change.key), value: change.value });
+    }
+    const next: CommitOffset[] = [...offsets].map(([partition, offset]) => ({ topic, partition, offset }));
+    try {
+      await this.#producer.commit({ appends: all, offsets: { groupId, offsets: next } });
+    } catch (error) {
+      this.#spent = true;
+      throw error;
+    }
+    overlay.apply(log.clock.nowMs());
+    for (const [partition, offset] of offsets) this.positions.set(partition, offset);
+  }
+
+  async close(): Promise<void> {
+    this.#spent = true;
+    this.table.clear();
+    await this.#producer.close();
+  }
+}
+
+/** Reads one state partition up to our barrier into the table. Returns how many records were read. */
+async function restore(
+  options: SessionOptions,
+  table: StateTable,
+  partition: number,
+  barrier: Buffer,
+): Promise<number> {
+  const { reader, stateTopic, log, restoreStallMs, signal } = options;
+  const outcome = Promise.withResolvers<void>();
+  let records = 0;
+  let done = false;
+  let seenAtLastCheck = -1;
+  const follow = reader.follow({
+    topic: stateTopic,
+    partition,
+    fromOffset: 0,
+    failed: (error) => outcome.reject(error),
+    records: (batch) => {
+      if (done) return;
+      try {
+        for (const record of batch.records) {
+          if (record.key === null) continue;
+          records++;
+          if (!record.key.equals(BARRIER_KEY_BYTES)) table.restore(record.key, record.value, record.timestampMs);
+          else if (record.value?.equals(barrier) === true) {
+            done = true;
+            outcome.resolve();
+            return;
+          }
+        }
+      } catch (error) {
+        outcome.reject(error); // a full table must end the open, not the reader
+      }
+    },
+  });
+  const watch = new AbortController();
+  const stalled = (async () => {
+    while (!watch.signal.aborted) {
+      await log.clock.sleep(restoreStallMs, watch.signal);
+      if (watch.signal.aborted) return;
+      if (records === seenAtLastCheck) {
+        throw new CodedError('restore_timeout', `No state record arrived for ${restoreStallMs} ms`, {
+          partition,
+          records,
+        });
+      }
+      seenAtLastCheck = records;
+    }
+  })();
+  const aborted = new Promise<never>((_, reject) => {
+    const stop = () => reject(new CodedError('shutting_down', 'The restore was interrupted'));
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true, signal: watch.signal });
+  });
+  try {
+    await Promise.race([outcome.promise, aborted, stalled.then(() => new Promise<never>(() => undefined))]);
+    return records;
+  } finally {
+    watch.abort();
+    await follow.stop();
+  }
+}

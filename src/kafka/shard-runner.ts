@@ -1,0 +1,276 @@
+/**
+ * Runs a StreamTask over one shard for as long as the group assigns it: open a session, take records in batches, decide,
+ * commit, and reopen after whatever went wrong.
+ *
+ *        ┌─────────── error, disposition retry: after a backoff ───────────┐
+ *        ▼                                                                 │
+ *    opening ──────────► running ──── error, fenced ────► suspended ───────┤ a heartbeat sent later was accepted
+ *        │ fatal            │ fatal                                        │
+ *        └───────► failed ◄─┘                 stop() from any state → stopped
+ *
+ * R1 a batch is decided only on records of the current assignment, at or after the committed position, in order
+ * R2 positions move only with a commit; whatever was taken but not committed is read again
+ * R3 at most one transaction is open per shard
+ * R4 a fenced shard fences back only when a heartbeat sent after the fencing was accepted: a zombie, whose heartbeat
+ *    fails, can therefore not throw out the rightful owner twice
+ * R5 a fatal error stops this shard, is reported, and leaves its offsets where they are; other shards go on
+ */
+import { CodedError, hasCode } from '../base/errors.ts';
+import type { GroupMember, Log, LogRecord, PartitionReader, RecordBatch, TopicPartition } from './port.ts';
+import { RecordQueue } from './record-queue.ts';
+import { PartitionSession } from './session.ts';
+import { StateOverlay } from './state-overlay.ts';
+import type { StreamTask } from './task.ts';
+
+export interface ShardSettings {
+  readonly groupId: string;
+  readonly topic: string;
+  readonly stateTopic: string;
+  /** Most records in one transaction. */
+  readonly maxBatchRecords: number;
+  /** Least time between the starts of two transactions, unless a full batch waits. */
+  readonly paceMs: number;
+  readonly maxQueuedRecords: number;
+  readonly transactionTimeoutMs: number;
+  readonly restoreStallMs: number;
+  readonly stateMaxBytes: number;
+  /** State untouched for this long is forgotten, as the topic's retention does on disk. */
+  readonly stateRetentionMs: number;
+  readonly retryMinMs: number;
+  readonly retryMaxMs: number;
+}
+
+export type ShardPhase = 'opening' | 'running' | 'suspended' | 'failed' | 'stopped';
+
+export interface ShardHealth {
+  readonly shard: number;
+  readonly partitions: readonly number[];
+  readonly phase: ShardPhase;
+  readonly queued: number;
+  readonly resources: number;
+  readonly stateBytes: number;
+  readonly lastCommitAtMs: number | null;
+  readonly reopened: number;
+  readonly lastError: string | null;
+}
+
+/** What a runner tells its surroundings; each call must return at once. */
+export interface ShardObserver {
+  opened(shard: number, restored: { records: number; durationMs: number }): void;
+  committed(shard: number, commit: { records: number; appends: number; durationMs: number }): void;
+  failed(shard: number, error: CodedError, next: 'reopen' | 'suspend' | 'stop'): void;
+  /** A programming error: the process must end, not carry on. */
+  crashed(shard: number, error: unknown): void;
+}
+
+export interface ShardRunnerOptions {
+  readonly log: Log;
+  readonly reader: PartitionReader;
+  readonly member: () => GroupMember;
+  readonly task: StreamTask;
+  readonly shard: number;
+  readonly partitions: readonly number[];
+  readonly settings: ShardSettings;
+  readonly observer: ShardObserver;
+  readonly random: () => number;
+  readonly uniqueId: () => string;
+}
+
+export class ShardRunner {
+  readonly shard: number;
+  readonly #options: ShardRunnerOptions;
+  readonly #queue: RecordQueue;
+  readonly #stop = new AbortController();
+  readonly #inputs: readonly TopicPartition[];
+  #wake: (() => void) | undefined;
+  #phase: ShardPhase = 'opening';
+  #session: PartitionSession | undefined;
+  #paused = true;
+  #reassigned = false;
+  #acceptedHeartbeatAtMs = Number.NEGATIVE_INFINITY;
+  #lastCommitAtMs: number | null = null;
+  #reopened = 0;
+  #lastError: string | null = null;
+  /** Resolves when the runner has let go of everything. */
+  readonly done: Promise<void>;
+
+  /** Starts once `after` has settled. */
+  constructor(options: ShardRunnerOptions, after: Promise<unknown> = Promise.resolve()) {
+    this.#options = options;
+    this.shard = options.shard;
+    this.#queue = new RecordQueue(options.settings.maxQueuedRecords);
+    this.#inputs = options.partitions.map((partition) => ({ topic: options.settings.topic, partition }));
+    this.done = after.then(() => this.#run()).catch((error) => options.observer.crashed(this.shard, error));
+  }
+
+  get health(): ShardHealth {
+    return {
+      shard: this.shard,
+      partitions: this.#options.partitions,
+      phase: this.#phase,
+      queued: this.#queue.size,
+      resources: this.#session?.table.size ?? 0,
+      stateBytes: this.#session?.table.bytes ?? 0,
+      lastCommitAtMs: this.#lastCommitAtMs,
+      reopened: this.#reopened,
+      lastError: this.#lastError,
+    };
+  }
+
+  records(batch: RecordBatch): void {
+    this.#queue.push(batch);
+    if (this.#queue.isFull && !this.#paused) this.#setPaused(true);
+    this.#wake?.();
+  }
+
+  /** The group rebalanced and this shard is still ours: partitions are paused again and their positions are to be set. */
+  reassigned(): void {
+    this.#reassigned = true;
+    this.#wake?.();
+  }
+
+  heartbeat(atMs: number): void {
+    this.#acceptedHeartbeatAtMs = Math.max(this.#acceptedHeartbeatAtMs, atMs);
+    this.#wake?.();
+  }
+
+  stop(): void {
+    this.#stop.abort();
+    this.#wake?.();
+  }
+
+  async #run(): Promise<void> {
+    const { settings, log, random } = this.#options;
+    let failures = 0;
+    while (!this.#stop.signal.aborted) {
+      const error = await this.#attempt(() => {
+        failures = 0;
+      });
+      if (error === undefined || this.#stop.signal.aborted) break;
+      this.#lastError = `${error.code}: ${error.message}`;
+      if (error.disposition === 'fatal') {
+        this.#phase = 'failed';
+        this.#options.observer.failed(this.shard, error, 'stop');
+        return;
+      }
+      this.#reopened++;
+      this.#options.observer.failed(this.shard, error, hasCode(error, 'fenced') ? 'suspend' : 'reopen');
+      if (hasCode(error, 'fenced')) await this.#suspended();
+      const ceilingMs = Math.min(settings.retryMaxMs, settings.retryMinMs * 2 ** failures++);
+      await log.clock.sleep(ceilingMs * (0.5 + random() / 2), this.#stop.signal);
+    }
+    this.#phase = 'stopped';
+  }
+
+  /** One session from open to its end: undefined after stop(), else what ended it. Other errors are ours and go up. */
+  async #attempt(opened: () => void): Promise<CodedError | undefined> {
+    this.#phase = 'opening';
+    try {
+      this.#session = await this.#open();
+      opened();
+      await this.#loop(this.#session);
+      return undefined;
+    } catch (error) {
+      if (error instanceof CodedError) return error;
+      throw error;
+    } finally {
+      if (!this.#stop.signal.aborted) this.#setPaused(true);
+      this.#queue.reset(new Map());
+      const session = this.#session;
+      this.#session = undefined;
+      await session?.close().catch((error) => this.#closeFailed(error));
+    }
+  }
+
+  #closeFailed(error: unknown): void {
+    this.#lastError = `close: ${error instanceof Error ? error.message : String(error)}`;
+  }
+
+  async #open(): Promise<PartitionSession> {
+    const { log, reader, settings, shard, partitions, uniqueId, observer } = this.#options;
+    const session = await PartitionSession.open({
+      ...settings,
+      log,
+      reader,
+      shard,
+      partitions,
+      barrierId: uniqueId(),
+      signal: this.#stop.signal,
+    });
+    observer.opened(shard, session.restored);
+    return session;
+  }
+
+  /** R4: waits for a heartbeat that was sent from now on and accepted. */
+  async #suspended(): Promise<void> {
+    this.#phase = 'suspended';
+    const sinceMs = this.#options.log.clock.nowMs();
+    while (!this.#stop.signal.aborted && this.#acceptedHeartbeatAtMs < sinceMs) await this.#woken();
+  }
+
+  #setPaused(paused: boolean): void {
+    this.#paused = paused;
+    const member = this.#options.member();
+    for (const input of this.#inputs) {
+      if (paused) member.pause(input);
+      else member.resume(input);
+    }
+  }
+
+  /** Starts (again) at the committed positions. */
+  #position(session: PartitionSession): void {
+    this.#reassigned = false;
+    this.#queue.reset(session.positions);
+    const member = this.#options.member();
+    for (const input of this.#inputs) member.seek(input, session.positions.get(input.partition) as number);
+    this.#setPaused(false);
+  }
+
+  async #loop(session: PartitionSession): Promise<void> {
+    const { settings, log } = this.#options;
+    this.#position(session);
+    this.#phase = 'running';
+    let startedAtMs = Number.NEGATIVE_INFINITY;
+    while (!this.#stop.signal.aborted) {
+      if (this.#reassigned) this.#position(session);
+      const waitMs = startedAtMs + settings.paceMs - log.clock.nowMs();
+      if (this.#queue.size === 0) await this.#woken();
+      else if (this.#queue.size < settings.maxBatchRecords && waitMs > 0) await this.#woken(waitMs);
+      else {
+        startedAtMs = log.clock.nowMs();
+        await this.#step(session, this.#queue.take(settings.maxBatchRecords), startedAtMs);
+      }
+    }
+  }
+
+  async #step(session: PartitionSession, records: readonly LogRecord[], startedAtMs: number): Promise<void> {
+    const { task, observer, log, settings } = this.#options;
+    const prepared = task.prepare(records);
+    if (prepared !== undefined) await prepared;
+    const overlay = new StateOverlay(session.table);
+    const appends = task.decide(records, overlay, startedAtMs);
+    const next = new Map<number, number>();
+    for (const record of records) next.set(record.partition, record.offset + 1);
+    await session.commit(appends, overlay, next);
+    this.#lastCommitAtMs = log.clock.nowMs();
+    session.table.expireOlderThan(this.#lastCommitAtMs - settings.stateRetentionMs, records.length);
+    observer.committed(this.shard, {
+      records: records.length,
+      appends: appends.length,
+      durationMs: this.#lastCommitAtMs - startedAtMs,
+    });
+    if (this.#paused && this.#queue.isDrained && !this.#reassigned) this.#setPaused(false);
+  }
+
+  /** Until something happened (records, heartbeat, reassignment, stop) or `timeoutMs` passed. */
+  async #woken(timeoutMs?: number): Promise<void> {
+    if (this.#stop.signal.aborted) return;
+    const woken = Promise.withResolvers<void>();
+    const timer = new AbortController();
+    this.#wake = () => woken.resolve();
+    const waits = timeoutMs === undefined ? [] : [this.#options.log.clock.sleep(timeoutMs, timer.signal)];
+    await Promise.race([woken.promise, ...waits]);
+    timer.abort();
+    this.#wake = undefined;
+  }
+}
