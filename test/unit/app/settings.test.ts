@@ -1,0 +1,35 @@
+import { describe, expect, test } from 'vitest';
+import { loadSettings, SETTINGS } from '../../../src/app/settings.ts';
+import { hasCode } from '../../../src/base/errors.ts';
+
+function problems(env: Record<string, string>): string {
+  try {
+    loadSettings(env);
+  } catch (error) {
+    if (hasCode(error, 'config_invalid')) return error.message;
+    throw error;
+  }
+  return '';
+}
+
+describe('settings', () => {
+  test('an empty environment gives complete defaults', () => {
+    const settings = loadSettings({});
+    expect(settings.kafkaBrokers).toEqual(['127.0.0.1:9092']);
+    expect(settings.kafkaSaslPassword).toBeUndefined();
+  });
+
+  test('an empty variable counts as unset', () => {
+    expect(loadSettings({ PORT: '' }).port).toBe(8080);
+  });
+
+  test('all problems are reported at once, each naming its variable', () => {
+    const message = problems({ PORT: '99999', KAFKA_SSL: 'maybe', RAW_PARTITIONS: '2', PROCESS_SHARDS: '4' });
+    for (const name of ['PORT', 'KAFKA_SSL', 'PROCESS_SHARDS']) expect(message).toContain(name);
+  });
+
+  test('variables are named once', () => {
+    const names = Object.values(SETTINGS).map((setting) => setting.env);
+    expect(new Set(names).size).toBe(names.length);
+  });
+});

@@ -1,0 +1,44 @@
+import { describe, expect, test } from 'vitest';
+import { planTopics } from '../../../src/kafka/reconcile.ts';
+import { eventsTopic, fixedTopics, TOPIC_DEFAULTS } from '../../../src/kafka/topics.ts';
+
+const wanted = { name: 'raw', partitions: 4, config: { 'cleanup.policy': 'delete' } };
+
+describe('topics plan', () => {
+  test('a missing topic is created', () => {
+    expect(planTopics([wanted], [])).toEqual([{ kind: 'create', topic: wanted }]);
+  });
+
+  test('an equal topic is kept, whatever else is set on it', () => {
+    const is = { ...wanted, config: { ...wanted.config, 'segment.ms': '1000' } };
+    expect(planTopics([wanted], [is])).toEqual([{ kind: 'keep', name: 'raw' }]);
+  });
+
+  test('only differing settings are altered', () => {
+    const is = { ...wanted, config: { 'cleanup.policy': 'compact' } };
+    expect(planTopics([wanted], [is])).toEqual([{ kind: 'alter', name: 'raw', config: wanted.config }]);
+  });
+
+  test.each([8, 2])(
+    'a topic of %i partitions is neither shrunk nor grown, and its settings are left alone',
+    (partitions) => {
+      const [action] = planTopics([wanted], [{ ...wanted, partitions, config: {} }]);
+      expect(action).toMatchObject({ kind: 'refuse', name: 'raw' });
+    },
+  );
+
+  test('raw and state are twins: equal partition counts, and the state is compacted', () => {
+    const topics = fixedTopics({ ...TOPIC_DEFAULTS, rawPartitions: 7 });
+    const raw = topics.find((topic) => topic.name === 'kustomer.raw');
+    const state = topics.find((topic) => topic.name === 'kustomer.state');
+    expect([raw?.partitions, state?.partitions]).toEqual([7, 7]);
+    expect(state?.config['cleanup.policy']).toBe('compact,delete');
+  });
+
+  test('the prefix goes before every name', () => {
+    const settings = { ...TOPIC_DEFAULTS, prefix: 'x.' };
+    const names = [...fixedTopics(settings), eventsTopic(settings, 't_a')].map((topic) => topic.name);
+    expect(names.every((name) => name.startsWith('x.'))).toBe(true);
+    expect(names).toContain('x.fibric.events.t_a');
+  });
+});
