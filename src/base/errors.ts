@@ -71,6 +71,13 @@ export const ERROR_TABLE = {
   // configuration and secrets
   config_invalid: { disposition: 'refuse', meaning: 'One or more settings are missing or wrong.' },
   secret_unreadable: { disposition: 'fatal', meaning: 'A sealed secret cannot be opened with the master key in use.' },
+  // verify
+  manifest_invalid: { disposition: 'refuse', meaning: 'The manifest of a flood is missing or not in its format.' },
+  reader_unavailable: {
+    disposition: 'refuse',
+    meaning: 'The client asked for to read the envelopes (kcat, Java) is not installed here.',
+  },
+  reader_failed: { disposition: 'fatal', meaning: 'The client that reads the envelopes stopped or said nonsense.' },
 } as const satisfies Record<string, { disposition: Disposition; meaning: string }>;
 
 export type ErrorCode = keyof typeof ERROR_TABLE;
