@@ -17,6 +17,14 @@ export const ERROR_TABLE = {
     meaning: 'The broker did not answer or refused for a passing reason; nothing was committed.',
   },
   log_fatal: { disposition: 'fatal', meaning: 'The Kafka client stopped for good.' },
+  codec_unsupported: {
+    disposition: 'fatal',
+    meaning: 'A record is compressed with snappy or lz4, which we do not read; set compression.type=zstd on the topic.',
+  },
+  group_active: {
+    disposition: 'refuse',
+    meaning: 'Offsets of a consumer group can only be moved while it has no running members; stop them first.',
+  },
   fenced: {
     disposition: 'wait',
     meaning: 'Another owner has taken over this transactional.id; wait for the next assignment.',
@@ -55,6 +63,9 @@ export const ERROR_TABLE = {
   body_empty: { disposition: 'refuse', meaning: 'The request has no body.' },
   media_type_unsupported: { disposition: 'refuse', meaning: 'The content type is not JSON.' },
   shutting_down: { disposition: 'wait', meaning: 'The service is stopping; send it again.' },
+  route_unknown: { disposition: 'refuse', meaning: 'Nothing is served at this path.' },
+  method_not_allowed: { disposition: 'refuse', meaning: 'The path does not take this method; see Allow.' },
+  request_malformed: { disposition: 'refuse', meaning: 'What arrived is not a well-formed HTTP request.' },
   // processing
   body_malformed: { disposition: 'park', meaning: 'The stored body is not a JSON object.' },
   event_invalid: {
@@ -70,6 +81,11 @@ export const ERROR_TABLE = {
   },
   // configuration and secrets
   config_invalid: { disposition: 'refuse', meaning: 'One or more settings are missing or wrong.' },
+  connection_conflict: {
+    disposition: 'refuse',
+    meaning:
+      'The connection cannot be changed like this: its id or name is taken, or it would have too many live tokens.',
+  },
   secret_unreadable: { disposition: 'fatal', meaning: 'A sealed secret cannot be opened with the master key in use.' },
   // verify
   manifest_invalid: { disposition: 'refuse', meaning: 'The manifest of a flood is missing or not in its format.' },

@@ -1,3 +1,5 @@
+import type { Secret } from '../base/secret.ts';
+
 /** A connection: one Kustomer organisation as one tenant sees it. What the rooms know of it, without its secrets. */
 export interface Connection {
   /** `cn_…`, unique across tenants; the last segment of the webhook URL. */
@@ -20,4 +22,10 @@ export interface ConnectionSettings {
   readonly extendedEvents: boolean;
   /** Id of the Kustomer user our API key stands for; changes by it are marked as echoes. Null = unknown. */
   readonly machineUserId: string | null;
+}
+
+/** A connection as the receiver needs it. Immutable: a change makes a new object. */
+export interface ConnectionWithTokens extends Connection {
+  /** Live webhook tokens, oldest first; two while one is being rotated. */
+  readonly webhookTokens: readonly Secret[];
 }

@@ -1,0 +1,57 @@
+import type { Change, KustomerEvent } from './event.ts';
+import { eventFields } from './fields.ts';
+import { isObject, objectOrEmpty, parseObject, textOrNull } from './json.ts';
+
+export type ParsedEvent =
+  | { readonly ok: true; readonly event: KustomerEvent }
+  | { readonly ok: false; readonly code: 'body_malformed' | 'event_invalid'; readonly message: string };
+
+/**
+ * A webhook body as an event. Never throws. Only what a change cannot be attributed without is demanded: the name and
+ * the type and id of the resource. Everything else may be absent or of another type than the vendor's documents say.
+ */
+export function parseEvent(bytes: Buffer): ParsedEvent {
+  const body = parseObject(bytes);
+  if (body === undefined) return refused('body_malformed', 'the body is not a JSON object');
+
+  const { eventId, name, org, resourceType, resourceId, rev } = eventFields(body);
+  if (name === null) return refused('event_invalid', 'name is missing or not a string');
+  if (!isObject(body['data'])) return refused('event_invalid', 'data is missing or not an object');
+  if (resourceType === null) return refused('event_invalid', 'data.type is missing or not a string');
+  if (resourceId === null) return refused('event_invalid', 'data.id is missing or not a string');
+
+  const changes = objectOrEmpty(body['changes']);
+  return {
+    ok: true,
+    event: {
+      eventId,
+      name,
+      resourceType,
+      verb: name.slice(name.lastIndexOf('.') + 1),
+      org,
+      createdAt: textOrNull(body['createdAt']),
+      client: textOrNull(body['client']),
+      id: resourceId,
+      rev,
+      attributes: objectOrEmpty(body['data']['attributes']),
+      relationships: objectOrEmpty(body['data']['relationships']),
+      changedAttributes: changesOf(changes['attributes']),
+      changedRelationships: changesOf(changes['relationships']),
+    },
+  };
+}
+
+/** fromEntries defines properties instead of assigning them, so a key named `__proto__` stays a mere key. */
+function changesOf(value: unknown): Readonly<Record<string, Change>> {
+  return Object.fromEntries(
+    Object.entries(objectOrEmpty(value)).flatMap(([key, change]) =>
+      isObject(change)
+        ? [[key, { op: textOrNull(change['op']) ?? 'replace', before: change['before'], after: change['after'] }]]
+        : [],
+    ),
+  );
+}
+
+function refused(code: 'body_malformed' | 'event_invalid', message: string): ParsedEvent {
+  return { ok: false, code, message };
+}
