@@ -35,6 +35,7 @@ class House {
   readonly inputs: { key: string; value: string }[] = [];
   readonly crashes: unknown[] = [];
   readonly failures: { code: string; next: string }[] = [];
+  readonly failedWorkers: string[] = [];
   #uniqueId = 0;
 
   static async build(): Promise<House> {
@@ -50,11 +51,15 @@ class House {
     return house;
   }
 
-  async worker(log: MemoryLog = this.log.connect(), task: StreamTask = countingTask('out')): Promise<StreamWorker> {
+  async worker(
+    log: MemoryLog = this.log.connect(),
+    task: StreamTask = countingTask('out'),
+    name = 'w',
+  ): Promise<StreamWorker> {
     return this.clock.run(
       StreamWorker.start({
         log,
-        clientId: 'w',
+        clientId: name,
         settings: SETTINGS,
         createTask: () => task,
         random: () => 0.5,
@@ -63,7 +68,10 @@ class House {
           assigned: () => undefined,
           opened: () => undefined,
           committed: () => undefined,
-          failed: (_shard, error, next) => this.failures.push({ code: error.code, next }),
+          failed: (_shard, error, next) => {
+            this.failures.push({ code: error.code, next });
+            this.failedWorkers.push(name);
+          },
           crashed: (error) => this.crashes.push(error),
         },
       }),
@@ -151,14 +159,14 @@ describe('stream worker', () => {
   test('R4: a zombie that wakes up writes nothing and does not throw out the new owner', async () => {
     const house = await House.build();
     const zombieLog = house.log.connect();
-    const zombie = await house.worker(zombieLog);
+    const zombie = await house.worker(zombieLog, undefined, 'zombie');
     await house.settled(zombie);
     const held = house.log.faults.holdCommit();
     await house.feed(30);
     await house.clock.runUntil(() => held.reached);
     zombieLog.freeze();
     held.release();
-    const heir = await house.worker();
+    const heir = await house.worker(undefined, undefined, 'heir');
     await house.clock.advance(SETTINGS.sessionTimeoutMs * 2);
     await house.settled(heir);
     expect(await house.read('out')).toEqual(expectedCounts(house.inputs));
@@ -168,6 +176,8 @@ describe('stream worker', () => {
     await house.settled(heir);
     await house.settled(zombie);
     expect(await house.read('out')).toEqual(expectedCounts(house.inputs));
+    expect(house.failedWorkers).toContain('zombie');
+    expect(house.failedWorkers).not.toContain('heir');
     const shards = [...heir.health.shards, ...zombie.health.shards].map((health) => health.shard).sort();
     expect(shards).toEqual([0, 1]);
     expect(house.crashes).toEqual([]);
