@@ -5,7 +5,8 @@
  * M2 Every partition of a new assignment is paused; cursors of an earlier epoch are gone.
  * M3 A frozen member hears nothing; once thawed it first gets what it had already asked for, then learns from its
  *    heartbeat whether it is still a member. In between it is a zombie, as a process after SIGCONT is.
- * M4 A listener that throws is reported and the member lives on; what was delivered counts as delivered.
+ * M4 A listener that throws is reported and the member lives on; one that throws over records finds their partition
+ *    paused with the batch unread.
  */
 import type { GroupListener, GroupMember, GroupOptions, TopicPartition } from '../port.ts';
 import type { MemoryBroker } from './broker.ts';
@@ -96,17 +97,22 @@ export class MemoryGroupMember implements GroupMember {
 
   #cursor(tp: TopicPartition): Cursor {
     const { topic, partition } = tp;
-    return new Cursor(
+    const cursor = new Cursor(
       {
         log: this.#broker.topics.partition(tp),
         position: this.#broker.offsets.committed(this.#options.groupId, tp) ?? 0,
         maxBytes: this.#options.maxBytesPerPartition ?? DEFAULT_MAX_BYTES,
         mayRun: () => this.#running && this.#broker.isUp,
         defer: this.#broker.defer,
-        deliver: (records) => this.#tell((listener) => listener.records({ topic, partition, records })),
+        deliver: (records) => {
+          if (this.#tell((listener) => listener.records({ topic, partition, records }))) return;
+          cursor.pause(); // M4
+          cursor.seek(records[0]?.offset ?? 0);
+        },
       },
       'paused', // M2
     );
+    return cursor;
   }
 
   async #beat(): Promise<void> {
@@ -170,13 +176,15 @@ export class MemoryGroupMember implements GroupMember {
     return this.#process.running && this.suspension.running;
   }
 
-  /** M4 */
-  #tell(call: (listener: GroupListener) => void): void {
-    if (this.#closed) return;
+  /** False when the listener threw (M4). */
+  #tell(call: (listener: GroupListener) => void): boolean {
+    if (this.#closed) return true;
     try {
       call(this.#options.listener);
+      return true;
     } catch (error) {
       this.#broker.report('a group listener threw', error);
+      return false;
     }
   }
 }

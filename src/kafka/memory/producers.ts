@@ -19,7 +19,7 @@ export class MemoryProducer implements LogProducer {
   }
 
   async append(records: readonly Append[]): Promise<void> {
-    if (this.#closed) throw new Error('append on a closed producer');
+    if (this.#closed) throw new CodedError('log_unavailable', 'this producer is closed');
     if (this.#busy) throw new Error('append was called again before it settled');
     this.#busy = true;
     try {
@@ -50,7 +50,6 @@ export class MemoryTransactionalProducer implements TransactionalProducer {
   readonly #holder: Holder;
   readonly #onClosed: () => void;
   #state: 'idle' | 'busy' | 'spent' = 'idle';
-  #spentBy: unknown;
 
   constructor(broker: MemoryBroker, process: ClientProcess, options: TransactionalOptions, onClosed: () => void) {
     this.#broker = broker;
@@ -61,23 +60,20 @@ export class MemoryTransactionalProducer implements TransactionalProducer {
 
   async commit(transaction: Transaction): Promise<void> {
     if (this.#state === 'busy') throw new Error('commit was called again before it settled');
-    if (this.#state === 'spent') throw this.#spentBy;
+    if (this.#state === 'spent') throw new CodedError('log_unavailable', 'this transactional producer is spent'); // X1
     this.#state = 'busy';
     try {
       await this.#commit(transaction);
       this.#state = 'idle';
     } catch (error) {
-      this.#state = 'spent'; // X1
-      this.#spentBy = error;
+      this.#state = 'spent';
       throw error;
     }
   }
 
   async close(): Promise<void> {
     this.#onClosed();
-    if (this.#state === 'spent') return;
     this.#state = 'spent';
-    this.#spentBy = new Error('commit on a closed producer');
   }
 
   async #commit({ appends, offsets }: Transaction): Promise<void> {
