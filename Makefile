@@ -1,0 +1,48 @@
+# `make` lists what there is. Needs make, npm, and for Kafka either Docker or a JDK >= 17 with Maven; Node itself is
+# fetched when the machine has none new enough.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help deps setup check test demo up down serve flood verify bench
+
+ENV := CN_ROOT='$(CURDIR)'; . scripts/env.sh; export NODE_OPTIONS="--disable-warning=ExperimentalWarning $${NODE_OPTIONS:-}";
+
+help: ## List these targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
+
+deps:
+	@scripts/deps.sh
+
+setup: deps ## Fetch Node, packages, Kafka and the registry (each only when missing)
+	@$(ENV) node scripts/stack/prepare.ts
+
+check: deps ## Types, lint, format, room boundaries, generated files up to date
+	@$(ENV) set -e; \
+	echo 'check: types'; tsc --noEmit; \
+	echo 'check: lint and format'; biome ci --error-on-warnings; \
+	echo 'check: room boundaries'; node scripts/boundaries.ts; \
+	echo 'check: generated files'; vitest run --project unit generated --passWithNoTests; \
+	echo 'check ok'
+
+test: deps ## All tests, with a real Kafka (ARGS='--project unit' for one tier)
+	@$(ENV) vitest run $(ARGS)
+
+demo: deps ## Flood, crash, verify: the whole path once, on a Kafka of its own if none is up
+	@$(ENV) node scripts/stack/with-stack.ts bin/cn-kustomer demo $(ARGS)
+
+up: deps ## Start Kafka and the schema registry (Docker if it answers, else native on a JDK)
+	@$(ENV) node scripts/stack/up.ts
+
+down: deps ## Stop exactly what `make up` started; data stays in .data/stack
+	@$(ENV) node scripts/stack/down.ts
+
+serve: up ## Run the service; ARGS='…' go to `cn-kustomer serve`
+	@bin/cn-kustomer serve $(ARGS)
+
+flood: deps ## Send signed webhooks to a running service; ARGS='--rate 500 --count 20000 …'
+	@bin/cn-kustomer flood $(ARGS)
+
+verify: deps ## Account for every change of a flood; ARGS='<manifest>'
+	@bin/cn-kustomer verify $(ARGS)
+
+bench: deps ## Measure what bench/ measures, on a Kafka of its own if none is up
+	@$(ENV) node scripts/stack/with-stack.ts node bench/run.ts $(ARGS)
