@@ -29,3 +29,8 @@ export function murmur2(key: Buffer): number {
 export function partitionOfKey(key: Buffer, partitions: number): number {
   return (murmur2(key) & 0x7fffffff) % partitions;
 }
+
+/** The partition of any record: by key where there is one, else by `turn`, a counter the caller advances. */
+export function choosePartition(key: Buffer | null, partitions: number, turn: number): number {
+  return key === null ? turn % partitions : partitionOfKey(key, partitions);
+}

@@ -1,0 +1,73 @@
+/** Records between the port and KafkaJS. On the hot path in both directions: no work a record does not need. */
+import type { ICustomPartitioner, IHeaders, KafkaMessage, Message, TopicMessages } from 'kafkajs';
+import { choosePartition } from '../murmur2.ts';
+import type { Append, Headers, LogRecord } from '../port.ts';
+
+const NO_HEADERS: Headers = Object.freeze({});
+
+/** KafkaJS takes a record with this key inside a transaction for an abort marker and lets what follows leak. */
+const MARKER_KEY_LENGTH = 4;
+
+/** Groups appends by topic, order kept. Throws RangeError on a key that KafkaJS would mistake for a marker. */
+export function toTopicMessages(appends: readonly Append[], nowMs: number): TopicMessages[] {
+  const byTopic = new Map<string, Message[]>();
+  let topic: string | undefined;
+  let messages: Message[] = [];
+  for (const append of appends) {
+    if (append.topic !== topic) {
+      topic = append.topic;
+      messages = byTopic.get(topic) ?? [];
+      byTopic.set(topic, messages);
+    }
+    messages.push(toMessage(append, nowMs));
+  }
+  return Array.from(byTopic, ([name, list]) => ({ topic: name, messages: list }));
+}
+
+function toMessage(append: Append, nowMs: number): Message {
+  if (append.key !== null && append.key.length === MARKER_KEY_LENGTH) {
+    throw new RangeError(`A key of exactly four bytes cannot be appended safely (topic ${append.topic})`);
+  }
+  const message: Message = {
+    key: append.key,
+    value: append.value,
+    // Always given: KafkaJS computes a wrong highest timestamp for a batch in which only some records have one.
+    timestamp: String(append.timestampMs ?? nowMs),
+  };
+  if (append.partition !== undefined) message.partition = append.partition;
+  if (append.headers !== undefined) message.headers = append.headers as IHeaders;
+  return message;
+}
+
+/** Partitions as the Java client does; a partition once chosen stays, also when KafkaJS retries the request. */
+export const createPartitioner: ICustomPartitioner = () => {
+  let turn = 0;
+  return ({ message, partitionMetadata }) => {
+    message.partition ??= choosePartition(message.key as Buffer | null, partitionMetadata.length, turn++);
+    return message.partition;
+  };
+};
+
+export function toRecords(topic: string, partition: number, messages: readonly KafkaMessage[]): LogRecord[] {
+  return messages.map((message) => ({
+    topic,
+    partition,
+    offset: Number(message.offset),
+    key: message.key,
+    value: message.value,
+    headers: toHeaders(message.headers),
+    timestampMs: Number(message.timestamp),
+  }));
+}
+
+function toHeaders(headers: IHeaders | undefined): Headers {
+  let result: Record<string, Buffer> | undefined;
+  for (const name in headers) {
+    const given = headers[name];
+    const last = Array.isArray(given) ? given.at(-1) : given;
+    if (last === undefined || last === null) continue;
+    result ??= {};
+    result[name] = typeof last === 'string' ? Buffer.from(last) : last;
+  }
+  return result ?? NO_HEADERS;
+}

@@ -1,0 +1,80 @@
+/**
+ * Plain producer: acks from all in-sync replicas, zstd, no transaction.
+ *
+ * P1 one request at a time is asked of KafkaJS
+ * P2 after a failure the client is thrown away and the next append makes a new one: KafkaJS keeps dead connections, and
+ *    one unknown topic would make every later request of the same client fail
+ */
+import { CompressionTypes, type Producer } from 'kafkajs';
+import { CodedError } from '../../base/errors.ts';
+import type { Append, LogProducer } from '../port.ts';
+import { coded } from './failures.ts';
+import { createPartitioner, toTopicMessages } from './messages.ts';
+import { type ClientOptions, createKafka } from './settings.ts';
+import { withDeadline } from './waiting.ts';
+
+const SEND_RETRY = { initialRetryTime: 50, maxRetryTime: 1_000, factor: 0.2, multiplier: 2, retries: 8 };
+
+export class KafkaProducer implements LogProducer {
+  readonly #options: ClientOptions;
+  #client: Producer | undefined;
+  #closed = false;
+
+  private constructor(options: ClientOptions) {
+    this.#options = options;
+  }
+
+  static async open(options: ClientOptions): Promise<KafkaProducer> {
+    const producer = new KafkaProducer(options);
+    await producer.#connected().catch((error) => producer.#failed(error, 'Opening a producer'));
+    return producer;
+  }
+
+  async append(records: readonly Append[]): Promise<void> {
+    if (this.#closed) throw new CodedError('shutting_down', 'The producer is closed');
+    if (records.length === 0) return;
+    const { operationTimeoutMs, requestTimeoutMs } = this.#options.settings;
+    const topicMessages = toTopicMessages(records, Date.now());
+    const send = async () => {
+      const client = this.#client ?? (await this.#connected());
+      await client.sendBatch({
+        acks: -1,
+        timeout: requestTimeoutMs,
+        compression: CompressionTypes.ZSTD,
+        topicMessages,
+      });
+    };
+    await withDeadline(send(), operationTimeoutMs, 'Appending').catch((error) => this.#failed(error, 'Appending'));
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const client = this.#client;
+    this.#client = undefined;
+    if (client === undefined) return;
+    await withDeadline(client.disconnect(), this.#options.settings.operationTimeoutMs, 'Closing a producer').catch(
+      (error) => {
+        throw coded(error, 'Closing a producer');
+      },
+    );
+  }
+
+  async #connected(): Promise<Producer> {
+    const client = createKafka(this.#options).producer({
+      createPartitioner,
+      allowAutoTopicCreation: false,
+      metadataMaxAge: 60_000,
+      retry: SEND_RETRY,
+    });
+    this.#client = client;
+    await withDeadline(client.connect(), this.#options.settings.operationTimeoutMs, 'Connecting');
+    return client;
+  }
+
+  #failed(error: unknown, doing: string): never {
+    const client = this.#client;
+    this.#client = undefined;
+    client?.disconnect().catch(() => undefined); // given up; its errors say nothing new
+    throw coded(error, doing);
+  }
+}
