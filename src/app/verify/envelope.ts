@@ -13,6 +13,8 @@ export interface Observed {
   /** When it became visible to the reader; null when that moment was not watched (reading a backlog). */
   readonly arrivalMs: number | null;
   readonly envelope: unknown;
+  /** Avro record the payload was written as; null when unknown. */
+  readonly payloadRecord: string | null;
 }
 
 const KEYS: readonly string[] = [
@@ -61,9 +63,13 @@ export function envelopeFacts(observed: Observed): EnvelopeFacts {
   const change =
     resourceType !== null && resourceId !== null && typeof rev === 'number' ? { resourceType, resourceId, rev } : null;
   if (typeof payload['late'] !== 'boolean') problems.push(`payload.late is ${show(payload['late'])}`);
+  const eventType = nonEmpty(envelope['event_type']) ?? '';
+  // ConversationStatusChanged for conversation.status.changed, by the rule of the schema.
+  if (observed.payloadRecord !== null && observed.payloadRecord.toLowerCase() !== eventType.replaceAll('.', ''))
+    problems.push(`the payload is a ${observed.payloadRecord}`);
   return {
     eventId,
-    eventType: typeof envelope['event_type'] === 'string' ? envelope['event_type'] : '',
+    eventType,
     tenantId: envelope['tenant_id'],
     payload,
     change,

@@ -111,6 +111,7 @@ function envelopeRecord(about: {
     key: `conversation:${about.id}`,
     timestampMs: STARTED_AT_MS + about.at,
     arrivalMs: STARTED_AT_MS + about.at + 40,
+    payloadRecord: about.type.replace(/(?:^|\.)(.)/g, (_, letter: string) => letter.toUpperCase()),
     envelope: {
       event_id: `ev-${about.tenant}-${about.id}-${about.rev}-${about.type}`,
       reseller_id: null,
@@ -277,6 +278,7 @@ describe('exactly the planted defect is found', () => {
     ['another source', (r) => change(r, { source: 'cn-kustomer' })],
     ['an empty event_id', (r) => change(r, { event_id: '' })],
     ['an entity that is not the key', (r) => change(r, {}, { entity: 'conversation:other' })],
+    ['the payload of another event type', (r) => ({ ...r, payloadRecord: 'CustomerUpdated' })],
     ['no key', (r) => ({ ...r, key: null })],
     ['another connection', (r) => change(r, {}, { connection_id: 'cn_other' })],
   ];
