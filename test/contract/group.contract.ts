@@ -301,30 +301,33 @@ export function groupContract(prove: Prove): void {
     expect(leaver.crashes).toEqual([]);
   });
 
-  prove('a listener that throws does not kill the member: its partition is paused with the batch unread', async (h) => {
-    const { topic, groupId } = await prepared(h, 2);
-    const ears = new GroupRecorder();
-    const member = await join(h.log, groupId, [topic], ears, everything);
-    await h.until('it is assigned', () => ears.assignment !== null);
-    ears.onRecords = (batch) => {
-      if (batch.partition === 0) throw new TypeError('a listener must not throw, but this one does');
-    };
-    resumeAll([own(topic, 0), own(topic, 1)], member);
-    await appendTo(h.log, own(topic, 0), ['poison']);
-    await h.until('it has thrown', () => ears.recordsOf(own(topic, 0)).length >= 1);
-    await appendTo(h.log, own(topic, 0), ['next']);
-    await appendTo(h.log, own(topic, 1), ['elsewhere']);
-    await h.until('the other partition goes on', () => ears.recordsOf(own(topic, 1)).length >= 1);
-    const beats = ears.heartbeats.length;
-    await h.until('it still beats', () => ears.heartbeats.length >= beats + 2);
-    expect(values(ears.recordsOf(own(topic, 0)))).toEqual(['poison']);
-    ears.onRecords = () => undefined;
-    member.resume(own(topic, 0));
-    await h.until('the batch comes again', () => values(ears.recordsOf(own(topic, 0))).includes('next'));
-    expect(values(ears.recordsOf(own(topic, 0)))).toEqual(['poison', 'poison', 'next']);
-    expect(ears.crashes).toEqual([]);
-    expect(ears.epoch).toBe(1);
-  });
+  prove(
+    'a listener that throws does not kill the member: it is told, the batch stays unread, other partitions go on',
+    async (h) => {
+      const { topic, groupId } = await prepared(h, 2);
+      const ears = new GroupRecorder();
+      const member = await join(h.log, groupId, [topic], ears, everything);
+      await h.until('it is assigned', () => ears.assignment !== null);
+      ears.onRecords = (batch) => {
+        if (batch.partition === 0) throw new TypeError('a listener must not throw, but this one does');
+      };
+      resumeAll([own(topic, 0), own(topic, 1)], member);
+      await appendTo(h.log, own(topic, 0), ['poison']);
+      await h.until('it has thrown', () => ears.recordsOf(own(topic, 0)).length >= 1);
+      await appendTo(h.log, own(topic, 0), ['next']);
+      await appendTo(h.log, own(topic, 1), ['elsewhere']);
+      await h.until('the other partition goes on', () => ears.recordsOf(own(topic, 1)).length >= 1);
+      const beats = ears.heartbeats.length;
+      await h.until('it still beats', () => ears.heartbeats.length >= beats + 2);
+      expect(values(ears.recordsOf(own(topic, 0)))).toEqual(['poison']);
+      ears.onRecords = () => undefined;
+      member.resume(own(topic, 0));
+      await h.until('the batch comes again', () => values(ears.recordsOf(own(topic, 0))).includes('next'));
+      expect(values(ears.recordsOf(own(topic, 0)))).toEqual(['poison', 'poison', 'next']);
+      expect(ears.crashes).toMatchObject([{ code: 'log_fatal' }]);
+      expect(ears.epoch).toBe(1);
+    },
+  );
 
   prove('groups are independent: each gets every record', async (h) => {
     const { topic } = await prepared(h, 1);

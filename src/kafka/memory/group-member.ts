@@ -5,9 +5,10 @@
  * M2 Every partition of a new assignment is paused; cursors of an earlier epoch are gone.
  * M3 A frozen member hears nothing; once thawed it first gets what it had already asked for, then learns from its
  *    heartbeat whether it is still a member. In between it is a zombie, as a process after SIGCONT is.
- * M4 A listener that throws is reported and the member lives on; one that throws over records finds their partition
- *    paused with the batch unread.
+ * M4 A listener that throws over records is told so through `crashed`, and nothing is lost: their partition is paused
+ *    with the batch unread, the others go on. A listener that throws elsewhere ends the member.
  */
+import { CodedError } from '../../base/errors.ts';
 import type { GroupListener, GroupMember, GroupOptions, TopicPartition } from '../port.ts';
 import type { MemoryBroker } from './broker.ts';
 import { ClientProcess } from './client-process.ts';
@@ -33,6 +34,7 @@ export class MemoryGroupMember implements GroupMember {
   #generation = 0;
   #epoch = 0;
   #joining = true;
+  #crashTold = false;
   #missedAssignment: (() => void) | null = null;
 
   constructor(broker: MemoryBroker, process: ClientProcess, options: GroupOptions, onClosed: () => void) {
@@ -105,9 +107,15 @@ export class MemoryGroupMember implements GroupMember {
         mayRun: () => this.#running && this.#broker.isUp,
         defer: this.#broker.defer,
         deliver: (records) => {
-          if (this.#tell((listener) => listener.records({ topic, partition, records }))) return;
-          cursor.pause(); // M4
-          cursor.seek(records[0]?.offset ?? 0);
+          try {
+            this.#options.listener.records({ topic, partition, records });
+          } catch (cause) {
+            cursor.pause(); // M4
+            cursor.seek(records[0]?.offset ?? 0);
+            this.#tellCrashed(
+              new CodedError('log_fatal', 'the listener threw on records', { topic, partition }, { cause }),
+            );
+          }
         },
       },
       'paused', // M2
@@ -152,6 +160,14 @@ export class MemoryGroupMember implements GroupMember {
   #crashed(error: unknown): void {
     if (this.#closed) return;
     this.#stop();
+    this.#coordinator.leave(this.#id);
+    this.#tellCrashed(error);
+  }
+
+  /** Once: a second fatal error says nothing new to whoever is already on the way out. */
+  #tellCrashed(error: unknown): void {
+    if (this.#crashTold) return;
+    this.#crashTold = true;
     this.#broker.report('a group member crashed', error);
     this.#options.listener.crashed(error);
   }
@@ -176,15 +192,13 @@ export class MemoryGroupMember implements GroupMember {
     return this.#process.running && this.suspension.running;
   }
 
-  /** False when the listener threw (M4). */
-  #tell(call: (listener: GroupListener) => void): boolean {
-    if (this.#closed) return true;
+  /** M4 */
+  #tell(call: (listener: GroupListener) => void): void {
+    if (this.#closed) return;
     try {
       call(this.#options.listener);
-      return true;
-    } catch (error) {
-      this.#broker.report('a group listener threw', error);
-      return false;
+    } catch (cause) {
+      this.#crashed(new CodedError('log_fatal', 'the listener threw', { groupId: this.#options.groupId }, { cause }));
     }
   }
 }

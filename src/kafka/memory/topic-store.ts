@@ -1,6 +1,6 @@
 /** The topics of the in-memory broker: names, configurations, partitions, and where an append belongs. */
 import { CodedError } from '../../base/errors.ts';
-import { partitionOfKey } from '../murmur2.ts';
+import { choosePartition } from '../murmur2.ts';
 import type { Append, Headers, LogRecord, TopicDescription, TopicPartition, TopicSpec } from '../port.ts';
 import { Partition } from './partition.ts';
 
@@ -9,7 +9,7 @@ interface Topic {
   config: Readonly<Record<string, string>>;
   readonly partitions: Partition[];
   /** Where the next record without a key goes. */
-  roundRobin: number;
+  turn: number;
 }
 
 /** A record that has found its partition; bytes are copied, as the wire would. */
@@ -29,7 +29,7 @@ export class TopicStore {
     if (this.#topics.has(spec.name)) return false;
     if (spec.partitions < 1) throw new CodedError('topic_invalid', 'a topic needs a partition', { topic: spec.name });
     const partitions = Array.from({ length: spec.partitions }, () => new Partition());
-    this.#topics.set(spec.name, { name: spec.name, config: { ...spec.config }, partitions, roundRobin: 0 });
+    this.#topics.set(spec.name, { name: spec.name, config: { ...spec.config }, partitions, turn: 0 });
     return true;
   }
 
@@ -80,7 +80,7 @@ export class TopicStore {
     const { key, value } = append;
     if (key?.length === MARKER_KEY_BYTES) throw new RangeError('a key must not be exactly four bytes long (see port)');
     const topic = this.#topic(append.topic);
-    const partition = append.partition ?? choosePartition(topic, key);
+    const partition = append.partition ?? choosePartition(key, topic.partitions.length, topic.turn++);
     const log = this.partition({ topic: append.topic, partition });
     const appendTime = topic.config['message.timestamp.type'] === 'LogAppendTime';
     const record = {
@@ -99,12 +99,6 @@ export class TopicStore {
     if (topic === undefined) throw new CodedError('topic_invalid', 'no such topic', { topic: name });
     return topic;
   }
-}
-
-function choosePartition(topic: Topic, key: Buffer | null): number {
-  if (key !== null) return partitionOfKey(key, topic.partitions.length);
-  topic.roundRobin = (topic.roundRobin + 1) % topic.partitions.length;
-  return topic.roundRobin;
 }
 
 function copyHeaders(headers: Append['headers'] = {}): Headers {
