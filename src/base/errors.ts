@@ -51,6 +51,14 @@ export const ERROR_TABLE = {
     disposition: 'fatal',
     meaning: 'The registry refused the schema: it would break readers of earlier versions.',
   },
+  schema_unknown: {
+    disposition: 'wait',
+    meaning: 'The registry has no such schema or id; run the step that registers the schemas.',
+  },
+  message_undecodable: {
+    disposition: 'park',
+    meaning: 'The bytes are not a record in Confluent wire format of a schema this reader can read.',
+  },
   // ingest
   signature_missing: { disposition: 'refuse', meaning: 'The webhook carries no X-Kustomer-Webhook-Signature.' },
   signature_invalid: {
