@@ -78,7 +78,7 @@ export class KafkaAdmin implements LogAdmin {
     for (const spec of specs.filter(({ name }) => !existing.has(name))) {
       if (await this.#createTopic(spec)) created.push(spec.name);
     }
-    if (created.length > 0) await this.#visible(created, () => true);
+    if (specs.length > 0) await this.#ready(new Map(specs.map(({ name }) => [name, 1])));
     return created;
   }
 
@@ -121,7 +121,7 @@ export class KafkaAdmin implements LogAdmin {
     await this.#ask('Adding partitions', this.#admin, (admin) =>
       admin.createPartitions({ topicPartitions: [{ topic: name, count: partitions }], timeout: this.#timeoutMs }),
     );
-    await this.#visible([name], (count) => count >= partitions);
+    await this.#ready(new Map([[name, partitions]]));
   }
 
   async alterConfig(name: string, config: Readonly<Record<string, string>>): Promise<void> {
@@ -207,12 +207,24 @@ export class KafkaAdmin implements LogAdmin {
     );
   }
 
-  async #visible(names: readonly string[], enough: (partitions: number) => boolean): Promise<void> {
-    await this.#ask('Waiting for topic leaders', this.#admin, async (admin) => {
-      const { topics } = await admin.fetchTopicMetadata({ topics: [...names] });
-      const ready = (partitions: readonly { leader: number }[]) =>
-        enough(partitions.length) && partitions.every(({ leader }) => leader >= 0);
-      if (!topics.every(({ partitions }) => ready(partitions))) throw new Error('Not every partition has a leader yet');
+  /**
+   * Waits until the leader of every partition answers for it, with at least so many partitions. Being named leader in the
+   * metadata is not enough: a broker that has not taken a partition over yet refuses it, and KafkaJS then repeats the
+   * whole produce request, which doubles what went to the partitions that were ready.
+   */
+  async #ready(wanted: ReadonlyMap<string, number>): Promise<void> {
+    await this.#ask('Waiting for topic leaders', this.#cluster, async (cluster) => {
+      await cluster.addMultipleTargetTopics([...wanted.keys()]);
+      await cluster.refreshMetadata();
+      const asked = [...wanted].map(([topic, atLeast]) => {
+        const partitions = cluster.findTopicPartitionMetadata(topic).map(({ partitionId }) => partitionId);
+        if (partitions.length < atLeast) throw new Error(`Not every partition of ${topic} is there yet`);
+        return { topic, fromBeginning: true, partitions: partitions.map((partition) => ({ partition })) };
+      });
+      const answered = await cluster.fetchTopicsOffset(asked);
+      const count = (topics: readonly { readonly partitions: readonly unknown[] }[]) =>
+        topics.reduce((sum, { partitions }) => sum + partitions.length, 0);
+      if (count(answered) < count(asked)) throw new Error('Not every partition has a leader yet');
     });
   }
 
