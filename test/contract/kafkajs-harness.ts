@@ -20,6 +20,13 @@ const COMPACTION = {
 
 const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
+/** From the test setup, else from the environment. */
+export function brokersOfThisRun(): readonly string[] {
+  const brokers = (inject('kafkaBrokers' as never) as string | undefined) ?? process.env['KAFKA_BROKERS'];
+  if (brokers === undefined) throw new Error('no broker: neither the test setup nor KAFKA_BROKERS names one');
+  return brokers.split(',');
+}
+
 /** One broker for all tests of a file. */
 export class KafkaBench {
   readonly #brokers: readonly string[];
@@ -40,9 +47,7 @@ export class KafkaBench {
   }
 
   static async open(): Promise<KafkaBench> {
-    const brokers = (inject('kafkaBrokers' as never) as string | undefined) ?? process.env['KAFKA_BROKERS'];
-    if (brokers === undefined) throw new Error('no broker: neither the test setup nor KAFKA_BROKERS names one');
-    const bench = new KafkaBench(brokers.split(','));
+    const bench = new KafkaBench(brokersOfThisRun());
     await bench.#admin.connect();
     return bench;
   }
@@ -68,8 +73,7 @@ export class KafkaBench {
       leaveOpen: (transaction) => this.#leaveOpen(transaction),
       compactedTopic: (name) => ({ name, partitions: 1, config: COMPACTION }),
       compact: (partition) => this.#compact(log, partition),
-      deleteRecordsBefore: ({ topic, partition }, offset) =>
-        this.#admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(offset) }] }),
+      deleteRecordsBefore: (partition, offset) => this.#deleteRecordsBefore(partition, offset),
       close: async () => {
         await Promise.all(logs.map((one) => one.close()));
       },
@@ -80,6 +84,15 @@ export class KafkaBench {
     const existing = new Set(await this.#admin.listTopics());
     await this.#admin.deleteTopics({ topics: this.#names.filter((name) => existing.has(name)) });
     await this.#admin.disconnect();
+  }
+
+  /** A new client each time: KafkaJS finds leaders only for topics it has just been asked about. */
+  async #deleteRecordsBefore({ topic, partition }: TopicPartition, offset: number): Promise<void> {
+    const admin = this.#kafka.admin();
+    await admin.connect();
+    await admin.fetchTopicOffsets(topic);
+    await admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(offset) }] });
+    await admin.disconnect();
   }
 
   async #leaveOpen({ transactionalId, appends, offsets }: Parameters<LogHarness['leaveOpen']>[0]): Promise<void> {

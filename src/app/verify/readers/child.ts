@@ -31,7 +31,11 @@ export function startChild(options: {
   let stopping = false;
 
   async function* chunks(): AsyncGenerator<Buffer> {
-    yield* child.stdout as AsyncIterable<Buffer>;
+    try {
+      yield* child.stdout as AsyncIterable<Buffer>;
+    } catch (error) {
+      if (!stopping) throw error; // else it is our own closing of the pipe
+    }
     const how = await exited;
     if (stopping) return;
     throw new CodedError('reader_failed', `${command} stopped by itself (${how}). ${complaints()}`.trim());

@@ -8,16 +8,17 @@ import { javaFrames } from './java-frames.ts';
 import type { ReaderItem, ReaderOptions, TopicReader } from './reader.ts';
 
 const SOURCE = fileURLToPath(new URL('./ReadCommitted.java', import.meta.url));
-const DEFAULT_LIB = fileURLToPath(new URL('../../../../.tools/kafka/lib', import.meta.url));
+const TOOLS = fileURLToPath(new URL('../../../../.tools', import.meta.url));
 
-/** Null when there is no Java, or no folder with Kafka's jars: `kafkaLib`, else KAFKA_LIB, else .tools/kafka/lib. */
+/** Null when there is no Java, or no folder with Kafka's jars: `kafkaLib`, else KAFKA_LIB, else the native broker's. */
 export async function openJavaReader(
   options: ReaderOptions & { readonly kafkaLib?: string },
 ): Promise<TopicReader | null> {
-  const java = await findProgram('java');
-  const lib = options.kafkaLib ?? process.env['KAFKA_LIB'] ?? DEFAULT_LIB;
-  const version = await clientVersion(lib);
-  if (java === null || version === null) return null;
+  const home = process.env['JAVA_HOME'];
+  const java = await findProgram('java', home ? join(home, 'bin') : undefined);
+  const lib = options.kafkaLib ?? process.env['KAFKA_LIB'] ?? (await nativeBrokerLib());
+  const version = lib === null ? null : await clientVersion(lib);
+  if (java === null || lib === null || version === null) return null;
   const config = await writeConfigFile(javaProperties(options.access, await clientIdentity(options.access)));
   const topics = options.topics.map((topic) => topic.name);
   // A small heap and the cheap collector: the reader must not take the processor time it measures.
@@ -39,6 +40,13 @@ export async function openJavaReader(
       await config.remove();
     },
   };
+}
+
+/** Where `make setup` puts the jars of the native broker; null when it has not. */
+async function nativeBrokerLib(): Promise<string | null> {
+  const found = (await readdir(TOOLS).catch(() => [])).filter((name) => name.startsWith('stack-kafka-')).sort();
+  const newest = found.at(-1);
+  return newest === undefined ? null : join(TOOLS, newest, 'kafka');
 }
 
 /** Version of the client among the jars; null when it is not there. */
