@@ -122,7 +122,9 @@ export function adminContract(prove: Prove): void {
       listener: ears,
     });
     await h.until('the member is assigned', () => ears.assignment !== null);
-    await expect(admin.commit(groupId, [{ topic, partition: 0, offset: 5 }])).rejects.toThrow();
+    await expect(admin.commit(groupId, [{ topic, partition: 0, offset: 5 }])).rejects.toMatchObject({
+      code: 'group_active',
+    });
     expect(await admin.committed(groupId, [own(topic, 0)])).toEqual([null]);
   });
 }

@@ -46,7 +46,7 @@ export class MemoryAdmin implements LogAdmin {
   commit(groupId: string, committed: readonly CommitOffset[]) {
     return this.#ask((broker) => {
       const members = broker.group(groupId).memberIds.length;
-      if (members > 0) throw new CodedError('fenced', 'the group has running members', { groupId, members });
+      if (members > 0) throw new CodedError('group_active', 'the group has running members', { groupId, members });
       broker.offsets.commit(groupId, committed);
     });
   }
