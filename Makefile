@@ -19,7 +19,7 @@ check: deps ## Types, lint, format, room boundaries, generated files up to date
 	@$(ENV) set -e; \
 	echo 'check: types'; tsc --noEmit; \
 	echo 'check: lint and format'; biome ci --error-on-warnings; \
-	echo 'check: room boundaries'; node scripts/boundaries.ts; \
+	echo 'check: room boundaries'; node scripts/check-boundaries.ts; \
 	echo 'check: generated files'; vitest run --project unit generated --passWithNoTests; \
 	echo 'check ok'
 

@@ -24,6 +24,10 @@ export interface RegistryStub {
   fault: number | 'hang' | null;
   /** Faults of single requests: `METHOD /path` → status. */
   readonly faults: Map<string, number>;
+  /** Called with `METHOD /path` before the request is answered: somebody else acting at that moment. */
+  onRequest: (request: string) => void;
+  /** Puts a schema (in the text our client sends) under a subject. */
+  add(subject: string, schema: string): void;
   close(): Promise<void>;
 }
 
@@ -47,6 +51,7 @@ export async function startRegistryStub(options: RegistryStubOptions = {}): Prom
   );
   app.addHook('onRequest', async (request, reply) => {
     requests.push(`${request.method} ${request.url}`);
+    stub.onRequest(`${request.method} ${request.url}`);
     const expected = credentials && `Basic ${Buffer.from(credentials).toString('base64')}`;
     if (expected && request.headers.authorization !== expected) return refuse(reply, 401, 401, 'Unauthorized');
     if (stub.fault === 'hang') return new Promise(() => undefined);
@@ -79,8 +84,7 @@ export async function startRegistryStub(options: RegistryStubOptions = {}): Prom
     const named = checked.map((schema, index) => ({ name: `v${index + 1}`, schema: JSON.parse(schema) }));
     const problems = findIncompatibilities(JSON.parse(body.schema), named);
     if (problems.length > 0) return refuse(reply, 409, 409, `Incompatible: ${problems[0]?.problem}`);
-    if (!schemas.includes(body.schema)) schemas.push(body.schema);
-    if (!earlier.includes(body.schema)) versions.set(subject, [...earlier, body.schema]);
+    stub.add(subject, body.schema);
     return { id: idOf(body.schema) };
   });
   app.get<{ Params: { id: string } }>('/schemas/ids/:id', async ({ params }, reply) => {
@@ -95,6 +99,12 @@ export async function startRegistryStub(options: RegistryStubOptions = {}): Prom
     levels,
     fault: null,
     faults,
+    onRequest: () => undefined,
+    add: (subject, schema) => {
+      const earlier = versions.get(subject) ?? [];
+      if (!schemas.includes(schema)) schemas.push(schema);
+      if (!earlier.includes(schema)) versions.set(subject, [...earlier, schema]);
+    },
     close: () => app.close(),
   };
   await app.listen({ host: '127.0.0.1', port });
