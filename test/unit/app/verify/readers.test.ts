@@ -216,7 +216,7 @@ describe('merging', () => {
   }
   test('gives everything of all sources, each in its order', async () => {
     const seen: string[] = [];
-    for await (const value of merge([from('a1', 'a2', 'a3'), from(), from('b1', 'b2')])) seen.push(value);
+    for await (const value of merge([from('a1', 'a2', 'a3'), from<string>(), from('b1', 'b2')])) seen.push(value);
     expect(seen.filter((value) => value.startsWith('a'))).toEqual(['a1', 'a2', 'a3']);
     expect(seen.filter((value) => value.startsWith('b'))).toEqual(['b1', 'b2']);
     expect(seen.length).toBe(5);
