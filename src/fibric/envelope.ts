@@ -1,6 +1,6 @@
 /** The Fibric envelope: ten fields, always all present, in this order. What is missing is null, never left out. */
 import { hash } from 'node:crypto';
-import { EVENT_TYPES, type EventType, type Payload, type PayloadFor } from './events/index.ts';
+import { EVENT_TYPES, type EventType, type Payload } from './events/index.ts';
 
 export const SOURCE = 'kustomer';
 export const NAMESPACE = 'fibric.kustomer';
@@ -19,15 +19,16 @@ export interface Envelope {
   readonly session_id: string | null;
 }
 
-export interface EnvelopeInput<T extends EventType = EventType> {
+export interface EnvelopeInput {
   readonly tenantId: string;
   readonly connectionId: string;
   readonly resellerId: string | null;
   readonly workspaceId: string | null;
-  readonly eventType: T;
+  readonly eventType: EventType;
   /** Of the change, not of the delivery: the same change always has the same. */
   readonly changeIdentity: string;
-  readonly payload: PayloadFor<T>;
+  /** Of `eventType`: the compiler cannot see it here, the encoder refuses any other. */
+  readonly payload: Payload;
 }
 
 /** `agent_id` and `session_id` name a Fibric operator; what happens at Kustomer has none. */

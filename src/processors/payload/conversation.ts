@@ -1,0 +1,118 @@
+/** Payloads of conversations. */
+import type { PayloadFor } from '../../fibric/events/index.ts';
+import type { KustomerEvent } from '../../kustomer/event.ts';
+import { customOf, integerOf, numberOf, objectOf, relatedIdOf, textOf, textsOf, timeOf } from '../read.ts';
+import { changedOf, observationOf, type Source, sideOf, subjectOf } from './common.ts';
+
+function ids(event: KustomerEvent) {
+  return { conversation_id: event.id, customer_id: relatedIdOf(event.relationships['customer']) };
+}
+
+function facts({ attributes, relationships }: KustomerEvent) {
+  return {
+    external_id: textOf(attributes['externalId']),
+    name: textOf(attributes['name']),
+    channels: textsOf(attributes['channels']),
+    direction: textOf(attributes['direction']),
+    priority: integerOf(attributes['priority']),
+    assigned_users: textsOf(attributes['assignedUsers']),
+    assigned_teams: textsOf(attributes['assignedTeams']),
+    tags: textsOf(attributes['tags']),
+    queue_id: relatedIdOf(relationships['queue']),
+    brand_id: relatedIdOf(relationships['brand']),
+    reopen_count: integerOf(attributes['reopenCount']),
+    message_count: integerOf(attributes['messageCount']),
+    created_at: timeOf(attributes['createdAt']),
+    updated_at: timeOf(attributes['updatedAt']),
+    last_activity_at: timeOf(attributes['lastActivityAt']),
+    last_message_at: timeOf(attributes['lastMessageAt']),
+    custom: customOf(attributes['custom']),
+  };
+}
+
+export function conversationCreated(source: Source): PayloadFor<'conversation.created'> {
+  const { event } = source;
+  return {
+    ...subjectOf(event),
+    ...ids(event),
+    ...observationOf(source),
+    status: textOf(event.attributes['status']),
+    ...facts(event),
+  };
+}
+
+export function conversationStatusChanged(source: Source): PayloadFor<'conversation.status.changed'> {
+  const { event } = source;
+  const change = event.changedAttributes['status'];
+  const status = textOf(change?.after) ?? '';
+  const before = textOf(change?.before);
+  return {
+    ...subjectOf(event),
+    ...ids(event),
+    ...observationOf(source),
+    status,
+    previous_status: before,
+    reopened: before === null ? null : before === 'done' && status === 'open',
+    ...facts(event),
+  };
+}
+
+export function conversationSatisfactionUpdated(source: Source): PayloadFor<'conversation.satisfaction.updated'> {
+  const { event } = source;
+  const change = event.changedAttributes['satisfactionLevel'];
+  const level = objectOf(change?.after);
+  return {
+    ...subjectOf(event),
+    ...ids(event),
+    ...observationOf(source),
+    satisfaction: {
+      response_id: textOf(level['formResponse']),
+      form_id: textOf(level['form']),
+      status: textOf(level['status']) ?? '',
+      score: numberOf(level['score']),
+      rating: numberOf(level['rating']),
+      channel: textOf(level['channel']),
+      sent_by: textOf(level['sentBy']),
+      sent_by_teams: textsOf(level['sentByTeams']),
+      sent_at: timeOf(level['sentAt']),
+      created_at: timeOf(level['createdAt']),
+      updated_at: timeOf(level['updatedAt']),
+    },
+    previous_satisfaction_status: textOf(objectOf(change?.before)['status']),
+    status: textOf(event.attributes['status']),
+    ...facts(event),
+  };
+}
+
+export function conversationUpdated(source: Source): PayloadFor<'conversation.updated'> {
+  const { event } = source;
+  const changed = changedOf(event);
+  const isKnown = changed.changed_attributes !== null;
+  return {
+    ...subjectOf(event),
+    ...ids(event),
+    ...observationOf(source),
+    ...changed,
+    before: isKnown ? changedFacts(event, 'before') : null,
+    after: isKnown ? changedFacts(event, 'after') : null,
+    status: textOf(event.attributes['status']),
+    ...facts(event),
+  };
+}
+
+function changedFacts(event: KustomerEvent, side: 'before' | 'after') {
+  const { attribute, relationshipId } = sideOf(event, side);
+  return {
+    status: textOf(attribute('status')),
+    sub_status: textOf(attribute('subStatus')),
+    name: textOf(attribute('name')),
+    priority: integerOf(attribute('priority')),
+    assigned_users: textsOf(attribute('assignedUsers')),
+    assigned_teams: textsOf(attribute('assignedTeams')),
+    tags: textsOf(attribute('tags')),
+    channels: textsOf(attribute('channels')),
+    customer_id: relationshipId('customer'),
+    queue_id: relationshipId('queue'),
+    brand_id: relationshipId('brand'),
+  };
+}

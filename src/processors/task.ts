@@ -1,0 +1,250 @@
+/**
+ * The processor as a stream task: raw records in; envelopes, dead letters and resource states out.
+ *
+ * parse → derive → dedupe → encode, record by record. What the partition session gets back is one transaction's worth.
+ */
+import { CodedError, type ErrorCode } from '../base/errors.ts';
+import type { Connection, ConnectionSettings } from '../fibric/connection.ts';
+import type { Envelope } from '../fibric/envelope.ts';
+import type { EventType } from '../fibric/events/index.ts';
+import { type Channel, HEADER } from '../kafka/headers.ts';
+import type { Append, Headers, LogRecord } from '../kafka/port.ts';
+import type { StateView, StreamTask } from '../kafka/task.ts';
+import { TENANT_ID, type TopicNames } from '../kafka/topics.ts';
+import { parseEvent } from '../kustomer/parse.ts';
+import {
+  DEAD_LETTER_LIMIT,
+  type DeadLetterLimit,
+  decodeTally,
+  encodeTally,
+  isLimitReached,
+  type Tally,
+  tallied,
+  tallyKey,
+} from './dead-letters.ts';
+import { dedupe, type Verdict } from './dedupe.ts';
+import { derive, resourceTypeOf } from './derive.ts';
+import { type EnvelopeRecord, envelopeRecord } from './envelope.ts';
+import { decodeState, EMPTY_STATE, encodeState } from './resource-state.ts';
+
+export interface ProcessorDeps {
+  readonly topics: TopicNames;
+  readonly connections: { get(connectionId: string): Connection | undefined };
+  /** The bytes of an envelope record (Confluent wire format). Throws when the envelope does not fit its schema. */
+  encode(envelope: Envelope): Buffer;
+  /** Undefined when the topic is known to exist. */
+  ensureTenantTopic(tenantId: string): Promise<void> | undefined;
+  /** Told once per decided batch. A batch whose transaction fails is decided, and counted, again. */
+  onOutcome(outcome: ProcessorOutcome): void;
+  readonly deadLetterLimit?: DeadLetterLimit;
+}
+
+/** What became of a batch. Each record is counted under one verdict or as dead. */
+export interface ProcessorOutcome {
+  readonly records: number;
+  readonly verdicts: Readonly<Record<Verdict, number>>;
+  readonly dead: Readonly<Partial<Record<ErrorCode, number>>>;
+  /** Envelopes by event type. */
+  readonly envelopes: Readonly<Partial<Record<EventType, number>>>;
+  /** Envelopes flagged late. */
+  readonly late: number;
+  /** Changes dropped because the other path, webhook or poll, had brought them. */
+  readonly collapsed: number;
+}
+
+/** For a connection that is no longer known: its records are still the tenant's. */
+const DEFAULT_SETTINGS: ConnectionSettings = { extendedEvents: false, machineUserId: null };
+const CHANNELS: ReadonlySet<string> = new Set(['webhook', 'poll', 'backfill', 'replay'] satisfies Channel[]);
+/** Headers that go on with the envelope, as they are. */
+const PASSED_ON = [HEADER.connection, HEADER.receivedAt, HEADER.traceparent] as const;
+const MAX_ERROR_MESSAGE_CHARS = 500;
+
+export function createProcessorTask(deps: ProcessorDeps): StreamTask {
+  const limit = deps.deadLetterLimit ?? DEAD_LETTER_LIMIT;
+  return {
+    prepare: (records) => prepare(deps, records),
+    decide(records, state) {
+      const batch = new Batch(deps, limit, state);
+      for (const record of records) batch.take(record);
+      deps.onOutcome(batch.finish());
+      return batch.appends;
+    },
+  };
+}
+
+function prepare(deps: ProcessorDeps, records: readonly LogRecord[]): Promise<void> | undefined {
+  const tenants = new Set<string>();
+  for (const { headers } of records) {
+    const tenantId = headers[HEADER.tenant]?.toString();
+    if (tenantId !== undefined && TENANT_ID.test(tenantId)) tenants.add(tenantId);
+  }
+  const waits: Promise<void>[] = [];
+  for (const tenantId of tenants) {
+    const wait = deps.ensureTenantTopic(tenantId);
+    if (wait !== undefined) waits.push(wait);
+  }
+  return waits.length === 0 ? undefined : Promise.all(waits).then(() => undefined);
+}
+
+/** One call of `decide`. */
+class Batch {
+  readonly appends: Append[] = [];
+  readonly #deps: ProcessorDeps;
+  readonly #limit: DeadLetterLimit;
+  readonly #state: StateView;
+  readonly #tallies = new Map<number, { readonly before: Tally | null; now: Tally | null }>();
+  readonly #verdicts: Record<Verdict, number> = { emitted: 0, duplicate: 0, reprocessed: 0, nothing: 0 };
+  readonly #dead: Partial<Record<ErrorCode, number>> = {};
+  readonly #envelopes: Partial<Record<EventType, number>> = {};
+  #records = 0;
+  #late = 0;
+  #collapsed = 0;
+
+  constructor(deps: ProcessorDeps, limit: DeadLetterLimit, state: StateView) {
+    this.#deps = deps;
+    this.#limit = limit;
+    this.#state = state;
+  }
+
+  take(record: LogRecord): void {
+    this.#records++;
+    const failure = this.#process(record);
+    if (failure !== null) this.#bury(record, failure);
+    this.#tally(record, failure !== null);
+  }
+
+  finish(): ProcessorOutcome {
+    for (const [partition, { before, now }] of this.#tallies) {
+      if (now !== null) this.#state.set(partition, tallyKey(partition), encodeTally(now));
+      else if (before !== null) this.#state.delete(partition, tallyKey(partition));
+    }
+    return {
+      records: this.#records,
+      verdicts: this.#verdicts,
+      dead: this.#dead,
+      envelopes: this.#envelopes,
+      late: this.#late,
+      collapsed: this.#collapsed,
+    };
+  }
+
+  /** Returns why the record cannot be processed, or null. Nothing of a failed record is kept. */
+  #process(record: LogRecord): Failure | null {
+    const tenantId = record.headers[HEADER.tenant]?.toString();
+    const connectionId = record.headers[HEADER.connection]?.toString();
+    if (tenantId === undefined || connectionId === undefined || connectionId === '' || !TENANT_ID.test(tenantId)) {
+      return { code: 'record_unattributed', message: 'the raw record names no tenant or no connection' };
+    }
+    if (record.value === null) return { code: 'body_malformed', message: 'the raw record has no value' };
+    const parsed = parseEvent(record.value);
+    if (!parsed.ok) return parsed;
+
+    const known = this.#deps.connections.get(connectionId);
+    const connection = known?.tenantId === tenantId ? known : undefined;
+    const settings = connection?.settings ?? DEFAULT_SETTINGS;
+    const { event } = parsed;
+    const key = `${tenantId}/${connectionId}/${resourceTypeOf(event)}:${event.id}`;
+    const bytes = this.#state.get(key);
+    const before = bytes === undefined ? EMPTY_STATE : decodeState(bytes);
+    const via = channelOf(record.headers);
+    const decision = dedupe(before, { derived: derive(event, settings), rawOffset: record.offset, via });
+
+    const observation = { via, late: decision.late, machineUserId: settings.machineUserId };
+    const attribution = {
+      tenantId,
+      connectionId,
+      resellerId: connection?.resellerId ?? null,
+      workspaceId: connection?.workspaceId ?? null,
+    };
+    const appends: Append[] = [];
+    for (const emission of decision.emit) {
+      const made = envelopeRecord(emission, event, observation, attribution);
+      const value = this.#encode(made);
+      if (!Buffer.isBuffer(value)) return value;
+      appends.push({
+        topic: this.#deps.topics.events(tenantId),
+        key: Buffer.from(made.key),
+        value,
+        headers: passOn(record.headers, made.headers),
+      });
+    }
+
+    this.appends.push(...appends);
+    for (const { candidate } of decision.emit) {
+      this.#envelopes[candidate.eventType] = (this.#envelopes[candidate.eventType] ?? 0) + 1;
+    }
+    if (decision.late) this.#late += decision.emit.length;
+    if (decision.next !== before) this.#state.set(record.partition, key, encodeState(decision.next));
+    this.#verdicts[decision.verdict]++;
+    this.#collapsed += decision.collapsed;
+    return null;
+  }
+
+  /** What the schema refuses is a matter of this record; an encoder that is not ready at all is not. */
+  #encode({ envelope }: EnvelopeRecord): Buffer | Failure {
+    try {
+      return this.#deps.encode(envelope);
+    } catch (error) {
+      if (error instanceof CodedError) throw error;
+      return { code: 'envelope_unencodable', message: error instanceof Error ? error.message : String(error) };
+    }
+  }
+
+  #bury(record: LogRecord, { code, message }: Failure): void {
+    this.#dead[code] = (this.#dead[code] ?? 0) + 1;
+    this.appends.push({
+      topic: this.#deps.topics.dead,
+      // As many partitions as the raw topic, so that the order of the raw partition is kept, with or without a key.
+      partition: record.partition,
+      key: record.key,
+      value: record.value,
+      headers: {
+        ...record.headers,
+        [HEADER.errorCode]: code,
+        [HEADER.errorMessage]: message.slice(0, MAX_ERROR_MESSAGE_CHARS),
+        [HEADER.sourceTopic]: record.topic,
+        [HEADER.sourcePartition]: String(record.partition),
+        [HEADER.sourceOffset]: String(record.offset),
+      },
+    });
+  }
+
+  /** D3: throws before the batch that reaches the limit can be committed. */
+  #tally({ topic, partition, offset }: LogRecord, isDead: boolean): void {
+    let tally = this.#tallies.get(partition);
+    if (tally === undefined) {
+      const bytes = this.#state.get(tallyKey(partition));
+      const before = bytes === undefined ? null : decodeTally(bytes);
+      tally = { before, now: before };
+      this.#tallies.set(partition, tally);
+    }
+    tally.now = tallied(tally.now, isDead, this.#limit);
+    if (!isDead || tally.now === null || !isLimitReached(tally.now, this.#limit)) return;
+    const { consecutive, seen, dead } = tally.now;
+    throw new CodedError(
+      'dead_letter_limit',
+      `${dead} of the last ${seen} records cannot be processed, ${consecutive} of them in a row`,
+      { topic, partition, offset, consecutive, seen, dead },
+    );
+  }
+}
+
+interface Failure {
+  readonly code: 'record_unattributed' | 'body_malformed' | 'event_invalid' | 'envelope_unencodable';
+  readonly message: string;
+}
+
+/** An unknown channel is a webhook's: whoever wrote the body, it has the shape of one. */
+function channelOf(headers: Headers): Channel {
+  const channel = headers[HEADER.channel]?.toString();
+  return channel !== undefined && CHANNELS.has(channel) ? (channel as Channel) : 'webhook';
+}
+
+function passOn(from: Headers, own: EnvelopeRecord['headers']): Record<string, Buffer | string> {
+  const headers: Record<string, Buffer | string> = { ...own };
+  for (const name of PASSED_ON) {
+    const value = from[name];
+    if (value !== undefined) headers[name] = value;
+  }
+  return headers;
+}
