@@ -7,6 +7,7 @@
  * Setting the level first closes both, on Confluent and on Apicurio.
  */
 import { request } from 'undici';
+import { CodedError } from '../base/errors.ts';
 import type { RegistryEndpoint } from './registry-endpoint.ts';
 import { asRegistryError, registryError } from './registry-errors.ts';
 
@@ -17,19 +18,33 @@ export type Level = 'BACKWARD_TRANSITIVE' | 'FULL_TRANSITIVE';
 /** Makes sure every later version is checked against all earlier ones; a stricter level stays. Returns the level in force. */
 export async function ensureCompatibilityLevel(endpoint: RegistryEndpoint, subject: string): Promise<Level> {
   const path = `/config/${encodeURIComponent(subject)}`;
-  const current = await call(endpoint, 'GET', path);
-  if (current.status !== 404) {
-    const level = String(current.body['compatibilityLevel'] ?? current.body['compatibility']).toUpperCase();
-    if (level === 'BACKWARD_TRANSITIVE' || level === 'FULL_TRANSITIVE') return level;
-  }
+  const current = levelOf(await call(endpoint, 'GET', path));
+  if (current !== null) return current;
   const changed = await call(endpoint, 'PUT', path, { compatibility: 'BACKWARD_TRANSITIVE' });
-  if (changed.status === 404) throw registryError(0, 'it refused to set a compatibility level', { subject });
-  return 'BACKWARD_TRANSITIVE';
+  if (isSuccess(changed)) return 'BACKWARD_TRANSITIVE';
+  // Apicurio answers 409 to all but one of those who set the first level of a subject at the same moment.
+  const now = levelOf(await call(endpoint, 'GET', path));
+  if (now !== null) return now;
+  throw new CodedError('registry_unavailable', 'The schema registry refused to set a compatibility level', {
+    registry: endpoint.baseUrl,
+    subject,
+    status: changed.status,
+  });
+}
+
+/** The level, where it is one that will do. */
+function levelOf(answer: Answer): Level | null {
+  if (!isSuccess(answer)) return null;
+  const level = String(answer.body['compatibilityLevel'] ?? answer.body['compatibility']).toUpperCase();
+  return level === 'BACKWARD_TRANSITIVE' || level === 'FULL_TRANSITIVE' ? level : null;
 }
 
 /** Resolves when the registry answers a request that it can only answer when it is up. */
 export async function pingRegistry(endpoint: RegistryEndpoint): Promise<void> {
-  await call(endpoint, 'GET', '/config');
+  const answer = await call(endpoint, 'GET', '/config');
+  if (!isSuccess(answer)) {
+    throw registryError(0, `no Confluent API here (${answer.status})`, { registry: endpoint.baseUrl });
+  }
 }
 
 interface Answer {
@@ -37,7 +52,11 @@ interface Answer {
   readonly body: Readonly<Record<string, unknown>>;
 }
 
-/** 2xx and 404 are answers, anything else is a CodedError. */
+function isSuccess({ status }: Answer): boolean {
+  return status >= 200 && status <= 299;
+}
+
+/** 2xx, 404 and 409 are answers, anything else is a CodedError. */
 async function call(endpoint: RegistryEndpoint, method: 'GET' | 'PUT', path: string, body?: object): Promise<Answer> {
   const detail = { registry: endpoint.baseUrl, request: `${method} ${path}` };
   try {
@@ -48,9 +67,9 @@ async function call(endpoint: RegistryEndpoint, method: 'GET' | 'PUT', path: str
       signal: AbortSignal.timeout(endpoint.requestTimeoutMs),
     });
     const text = await response.body.text();
-    const { statusCode: status } = response;
-    if (status !== 404 && (status < 200 || status > 299)) throw registryError(status, text.slice(0, 200), detail);
-    return { status, body: jsonObject(text) };
+    const answer = { status: response.statusCode, body: jsonObject(text) };
+    if (isSuccess(answer) || answer.status === 404 || answer.status === 409) return answer;
+    throw registryError(answer.status, text.slice(0, 200), detail);
   } catch (error) {
     throw asRegistryError(error, detail);
   }

@@ -128,6 +128,39 @@ describe('createSchemaRegistry', () => {
     expect(stub.requests.filter((request) => request.endsWith('/versions'))).toHaveLength(1);
   });
 
+  it('R1: gives way to whoever sets the level at the same moment, but not to a level that cannot be set', async () => {
+    const stub = await start();
+    const registry = createSchemaRegistry({ url: stub.url });
+    stub.faults.set(`PUT /config/${SUBJECT}`, 409);
+    const registering = registry.registerSchema({ subject: SUBJECT, schema: V1 });
+    await expect(registering).rejects.toMatchObject({ code: 'registry_unavailable', detail: { status: 409 } });
+    expect(stub.requests.filter((request) => request.startsWith('POST'))).toEqual([]);
+    stub.onRequest = (request) => {
+      if (request.startsWith('PUT')) stub.levels.set(SUBJECT, 'BACKWARD_TRANSITIVE');
+    };
+    expect(await registry.registerSchema({ subject: SUBJECT, schema: V1 })).toBe(1);
+  });
+
+  it('R2: two who register the same version at the same moment both get its id', async () => {
+    const stub = await start();
+    const registry = createSchemaRegistry({ url: stub.url });
+    const versions = `POST /subjects/${SUBJECT}/versions`;
+    stub.faults.set(versions, 409);
+    stub.onRequest = (request) => {
+      if (request === versions) stub.add(SUBJECT, V1);
+    };
+    expect(await registry.registerSchema({ subject: SUBJECT, schema: V1 })).toBe(1);
+  });
+
+  it('says that there is no registry where something else answers', async () => {
+    const stub = await start();
+    const elsewhere = createSchemaRegistry({ url: `${stub.url}/apis/other` });
+    await expect(elsewhere.ping()).rejects.toMatchObject({
+      code: 'registry_unavailable',
+      detail: { registry: elsewhere.url },
+    });
+  });
+
   it('a schema the registry cannot read, or that is not JSON, is schema_incompatible', async () => {
     const stub = await start();
     const registry = createSchemaRegistry({ url: stub.url });
