@@ -19,19 +19,20 @@ export function dockerAnswers(): boolean {
   return answers(['info']) && answers(['compose', 'version']);
 }
 
-/** Compose project of this folder: another clone on the same machine gets containers and volumes of its own. */
-export function composeProject(root = ROOT): string {
-  return `cn-kustomer-${createHash('sha256').update(root).digest('hex').slice(0, 8)}`;
+/** Compose project for a stack folder: another clone on the same machine gets containers and volumes of its own. */
+export function composeProject(folder: string): string {
+  return `cn-kustomer-${createHash('sha256').update(folder).digest('hex').slice(0, 8)}`;
 }
 
-function compose(project: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): void {
+/** Runs `docker compose` on our file. Its output goes to stderr: stdout belongs to whoever called us. */
+export function compose(project: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): void {
   const run = spawnSync(
     'docker',
     [
       ...['compose', '--project-name', project, '--env-file', join(ROOT, 'versions.env')],
       ...['--file', join(ROOT, 'docker-compose.kafka.yml'), ...args],
     ],
-    { stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, ...env }, timeout: COMPOSE_TIMEOUT_MS },
+    { stdio: ['ignore', 2, 2], env: { ...process.env, ...env }, timeout: COMPOSE_TIMEOUT_MS },
   );
   if (run.error !== undefined || run.status !== 0) {
     throw new Error(`docker compose ${args[0]} failed (exit code ${run.status ?? 'none'})`);
@@ -39,19 +40,23 @@ function compose(project: string, args: readonly string[], env: Readonly<Record<
 }
 
 export function composePull(): void {
-  compose(composeProject(), ['pull', '--quiet']);
+  compose('cn-kustomer', ['pull', '--quiet']);
 }
 
-/** Starts or keeps the containers; returns when both are healthy. */
-export function composeUp(project: string, ports: { readonly broker: number; readonly registry: number }) {
-  compose(project, ['up', '--detach', '--wait', '--wait-timeout', String(UP_TIMEOUT_S)], {
+/** Starts or keeps the containers (all, or the one named); returns when they are healthy. */
+export function composeUp(
+  project: string,
+  ports: { readonly broker: number; readonly registry: number },
+  service: readonly 'kafka'[] = [],
+) {
+  compose(project, ['up', '--detach', '--wait', '--wait-timeout', String(UP_TIMEOUT_S), ...service], {
     KAFKA_PORT: String(ports.broker),
     SCHEMA_REGISTRY_PORT: String(ports.registry),
   });
   return { brokers: `127.0.0.1:${ports.broker}`, registryUrl: registryUrl(ports.registry) };
 }
 
-/** Removes the containers and the network, keeps the volumes. */
-export function composeDown(project: string): void {
-  compose(project, ['down']);
+/** Removes the containers and the network; the volumes only when told to. */
+export function composeDown(project: string, options: { readonly volumes?: boolean } = {}): void {
+  compose(project, ['down', ...(options.volumes === true ? ['--volumes'] : [])]);
 }

@@ -1,10 +1,4 @@
 /** A Kafka and a registry that are not ours: named by the environment, used, checked, never started or stopped. */
-import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
-import { registryAnswers } from './probe.ts';
-import { ROOT } from './versions.ts';
-import { waitUntil } from './wait.ts';
-
 /** What KAFKA_BROKERS and SCHEMA_REGISTRY_URL name; null when neither is set. */
 export function externalStack(env: NodeJS.ProcessEnv = process.env) {
   const brokers = env['KAFKA_BROKERS'] ?? '';
@@ -15,15 +9,43 @@ export function externalStack(env: NodeJS.ProcessEnv = process.env) {
   return { brokers, registryUrl };
 }
 
-/** Resolves when both answer. The brokers are asked by the service itself, with its SASL and TLS settings. */
-export async function checkExternal(stack: { readonly brokers: string; readonly registryUrl: string }): Promise<void> {
-  const run = spawnSync(join(ROOT, 'bin', 'cn-kustomer'), ['topics', '--check-broker'], {
-    encoding: 'utf8',
-    timeout: 60_000,
+/**
+ * Resolves when both answer, rejects with the reason when one does not. Both are asked by the service's own clients, with
+ * the SASL, TLS and registry settings of the environment; loaded only here, since nothing else needs them.
+ */
+export async function checkExternal(env: NodeJS.ProcessEnv = process.env): Promise<void> {
+  const [{ Secret }, { loadSettings }, { kafkaSettings }, { openKafkaLog }, { registryEndpoint }, { pingRegistry }] =
+    await Promise.all([
+      import('../../src/base/secret.ts'),
+      import('../../src/app/settings.ts'),
+      import('../../src/app/log.ts'),
+      import('../../src/kafka/kafkajs/index.ts'),
+      import('../../src/kafka/registry-endpoint.ts'),
+      import('../../src/kafka/registry-config.ts'),
+    ]);
+  const settings = loadSettings(env);
+  const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+  const log = openKafkaLog({ settings: { ...kafkaSettings(settings), operationTimeoutMs: 15_000 }, logger: quiet });
+  try {
+    await log.admin.describeTopics();
+  } catch (error) {
+    throw new Error(`Kafka at ${settings.kafkaBrokers.join(',')} cannot be used: ${text(error)}`);
+  } finally {
+    await log.close().catch(() => {}); // what cannot be reached cannot be closed in good order either
+  }
+  const { registryUrl: url, registryUsername: username, registryPassword: password } = settings;
+  const endpoint = registryEndpoint({
+    url,
+    username,
+    password: password === undefined ? undefined : new Secret(password),
   });
-  if (run.status !== 0) throw new Error(`Kafka at ${stack.brokers} cannot be used:\n${run.stderr}${run.stdout}`);
-  await waitUntil(() => registryAnswers(stack.registryUrl), {
-    what: `the schema registry at ${stack.registryUrl}`,
-    deadlineMs: 20_000,
-  });
+  try {
+    await pingRegistry(endpoint);
+  } catch (error) {
+    throw new Error(`the schema registry at ${endpoint.baseUrl} cannot be used: ${text(error)}`);
+  }
+}
+
+function text(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

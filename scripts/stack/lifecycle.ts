@@ -37,7 +37,7 @@ export function bringUp(
       report('what an earlier `make up` started is not complete; stopping the rest of it first');
       await stopRecorded(found, report);
     }
-    const addresses = dockerAnswers() ? await upDocker(file, found, report) : await upNative(file, folder, report);
+    const addresses = dockerAnswers() ? await upDocker(file, folder, report) : await upNative(file, folder, report);
     return { ...addresses, started: true };
   });
 }
@@ -54,8 +54,8 @@ export function takeDown(report: Report, folder = STACK_FOLDER): Promise<boolean
   });
 }
 
-async function upDocker(file: StateFile, found: StackState | null, report: Report): Promise<StackAddresses> {
-  const project = found?.kind === 'docker' ? found.project : composeProject();
+async function upDocker(file: StateFile, folder: string, report: Report): Promise<StackAddresses> {
+  const project = composeProject(folder);
   const [broker = 0, registry = 0] = await freePorts([PREFERRED.broker, PREFERRED.registry]);
   report(`a Docker engine answers: starting Kafka and the registry with docker compose (project ${project})`);
   file.write({ kind: 'docker', addresses: null, project }); // I1

@@ -5,11 +5,9 @@ import { bringUp } from './lifecycle.ts';
 import { envLines } from './state.ts';
 
 await main(async () => {
-  const external = externalStack();
-  if (external !== null) {
-    await checkExternal(external);
+  if (externalStack() !== null) {
+    await checkExternal();
     report('KAFKA_BROKERS and SCHEMA_REGISTRY_URL are set: using these, starting nothing');
-    process.stdout.write(envLines(external));
     return 0;
   }
   const stack = await bringUp(report);

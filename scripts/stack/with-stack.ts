@@ -33,9 +33,8 @@ function run(command: string, args: readonly string[], env: NodeJS.ProcessEnv): 
 await main(async () => {
   const [command, ...args] = process.argv.slice(2);
   if (command === undefined) throw new Error('usage: with-stack.ts <command> [argument…]');
-  const external = externalStack();
-  if (external !== null) {
-    await checkExternal(external);
+  if (externalStack() !== null) {
+    await checkExternal();
     return run(command, args, process.env);
   }
   const stack = await bringUp(report);

@@ -36,8 +36,8 @@ const report = (line: string): void => void process.stderr.write(`test stack: ${
 async function startStack(): Promise<RunStack> {
   const external = externalStack();
   if (external !== null) {
-    await checkExternal(external);
-    report(`using Kafka ${external.brokers} and registry ${external.registryUrl} from the environment`);
+    await checkExternal();
+    report(`using the Kafka and the schema registry of the environment (${external.brokers})`);
     return { ...external, shared: true, stop: async () => {} };
   }
   if (dockerAnswers()) return (await import('./container-stack.ts')).startContainerStack(report);
