@@ -13,6 +13,7 @@
  */
 import { CodedError } from '../base/errors.ts';
 import { BatchQueue, type Entry } from './batch-queue.ts';
+import { refuseMarkerKey } from './marker-key.ts';
 import { choosePartition } from './murmur2.ts';
 import type { Append, Clock, LogProducer } from './port.ts';
 
@@ -90,13 +91,14 @@ export class BatchingProducer {
   }
 
   /** Rejects with `queue_full`, `shutting_down`, `log_unavailable` (deadline; may yet be written) or the producer's error. */
-  append(record: Append): Promise<void> {
+  async append(record: Append): Promise<void> {
+    refuseMarkerKey(record); // here, where it costs one promise and not those of a whole batch
     const bytes = sizeOf(record);
     const { maxQueuedRecords, maxQueuedBytes, recordTimeoutMs, clock } = this.#options;
-    if (this.#closing) return Promise.reject(new CodedError('shutting_down', 'No more records are accepted'));
+    if (this.#closing) throw new CodedError('shutting_down', 'No more records are accepted');
     if (this.#heldRecords >= maxQueuedRecords || this.#heldBytes + bytes > maxQueuedBytes) {
       const detail = { records: this.#heldRecords, bytes: this.#heldBytes };
-      return Promise.reject(new CodedError('queue_full', 'Too many records wait for the log', detail));
+      throw new CodedError('queue_full', 'Too many records wait for the log', detail);
     }
     this.#heldRecords += 1;
     this.#heldBytes += bytes;

@@ -1,14 +1,12 @@
 /** Records between the port and KafkaJS. On the hot path in both directions: no work a record does not need. */
 import type { ICustomPartitioner, IHeaders, KafkaMessage, Message, TopicMessages } from 'kafkajs';
+import { refuseMarkerKey } from '../marker-key.ts';
 import { choosePartition } from '../murmur2.ts';
 import type { Append, Headers, LogRecord } from '../port.ts';
 
 const NO_HEADERS: Headers = Object.freeze({});
 
-/** KafkaJS takes a record with this key inside a transaction for an abort marker and lets what follows leak. */
-const MARKER_KEY_LENGTH = 4;
-
-/** Groups appends by topic, order kept. Throws RangeError on a key that KafkaJS would mistake for a marker. */
+/** Groups appends by topic, order kept. Throws RangeError on the one key that is not safe. */
 export function toTopicMessages(appends: readonly Append[], nowMs: number): TopicMessages[] {
   const byTopic = new Map<string, Message[]>();
   let topic: string | undefined;
@@ -25,9 +23,7 @@ export function toTopicMessages(appends: readonly Append[], nowMs: number): Topi
 }
 
 function toMessage(append: Append, nowMs: number): Message {
-  if (append.key !== null && append.key.length === MARKER_KEY_LENGTH) {
-    throw new RangeError(`A key of exactly four bytes cannot be appended safely (topic ${append.topic})`);
-  }
+  refuseMarkerKey(append);
   const message: Message = {
     key: append.key,
     value: append.value,

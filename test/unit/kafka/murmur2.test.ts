@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { murmur2, partitionOfKey } from '../../../src/kafka/murmur2.ts';
+import { choosePartition, murmur2, partitionOfKey } from '../../../src/kafka/murmur2.ts';
 
 describe('murmur2', () => {
   // The vectors of org.apache.kafka.common.utils.UtilsTest#testMurmur2.
@@ -21,5 +21,10 @@ describe('murmur2', () => {
       expect(partition).toBeGreaterThanOrEqual(0);
       expect(partition).toBeLessThan(7);
     }
+  });
+
+  it("deals records without a key round robin, by the caller's counter", () => {
+    expect([0, 1, 2, 3].map((turn) => choosePartition(null, 3, turn))).toEqual([0, 1, 2, 0]);
+    expect(choosePartition(Buffer.from('21'), 4, 99)).toBe(partitionOfKey(Buffer.from('21'), 4));
   });
 });

@@ -1,0 +1,186 @@
+import { describe, expect, it } from 'vitest';
+import { CodedError } from '../../../src/base/errors.ts';
+import { type BatchingOptions, BatchingProducer } from '../../../src/kafka/batching-producer.ts';
+import { VirtualClock } from '../../../src/kafka/memory/virtual-clock.ts';
+import type { Append, LogProducer } from '../../../src/kafka/port.ts';
+
+interface Request {
+  readonly records: readonly Append[];
+  readonly answer: (error?: unknown) => void;
+}
+
+/** A producer whose answers the test gives. */
+class HeldProducer implements LogProducer {
+  readonly requests: Request[] = [];
+  open = 0;
+  closed = false;
+
+  append(records: readonly Append[]): Promise<void> {
+    this.open += 1;
+    return new Promise((resolve, reject) => {
+      this.requests.push({
+        records,
+        answer: (error) => {
+          this.open -= 1;
+          if (error === undefined) resolve();
+          else reject(error);
+        },
+      });
+    });
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+  }
+}
+
+function setUp(options: Partial<BatchingOptions> = {}, lanes = 1) {
+  const clock = new VirtualClock();
+  const held = Array.from({ length: lanes }, () => new HeldProducer());
+  const producer = new BatchingProducer({ producers: held, clock, ...options });
+  return { clock, held, first: held[0] as HeldProducer, producer };
+}
+
+const record = (value: string, key = 'k'): Append => ({ topic: 't', key: Buffer.from(key), value: Buffer.from(value) });
+const valuesOf = ({ records }: Request) => records.map(({ value }) => String(value));
+
+/** What became of each promise so far. */
+function watch(promises: readonly Promise<void>[]): string[] {
+  const outcomes = promises.map(() => 'pending');
+  for (const [index, promise] of promises.entries()) {
+    promise.then(
+      () => {
+        outcomes[index] = 'done';
+      },
+      (error: CodedError) => {
+        outcomes[index] = error.code;
+      },
+    );
+  }
+  return outcomes;
+}
+
+describe('BatchingProducer', () => {
+  it('sends at once when idle, collects while a request is in flight, and resolves only on the answer (B1)', async () => {
+    const { clock, first, producer } = setUp();
+    const outcomes = watch([producer.append(record('a')), producer.append(record('b'))]);
+    await clock.settle();
+    expect(first.requests.map(valuesOf)).toEqual([['a', 'b']]);
+
+    const later = watch([producer.append(record('c')), producer.append(record('d'))]);
+    await clock.settle();
+    expect(first.requests).toHaveLength(1);
+    expect(outcomes).toEqual(['pending', 'pending']);
+
+    first.requests[0]?.answer();
+    await clock.settle();
+    expect(outcomes).toEqual(['done', 'done']);
+    expect(later).toEqual(['pending', 'pending']);
+    expect(first.requests.map(valuesOf)).toEqual([
+      ['a', 'b'],
+      ['c', 'd'],
+    ]);
+  });
+
+  it('rejects the records of a failed request with its error, and goes on with the next', async () => {
+    const { clock, first, producer } = setUp({ maxBatchRecords: 2 });
+    const outcomes = watch(['a', 'b', 'c'].map((value) => producer.append(record(value))));
+    await clock.settle();
+    first.requests[0]?.answer(new CodedError('log_unavailable', 'down'));
+    await clock.settle();
+    expect(outcomes).toEqual(['log_unavailable', 'log_unavailable', 'pending']);
+    expect(producer.health).toMatchObject({ heldRecords: 1, failedRecords: 2, failuresInARow: 1, lastError: 'down' });
+    first.requests[1]?.answer();
+    await clock.settle();
+    expect(outcomes[2]).toBe('done');
+    expect(producer.health).toMatchObject({ heldRecords: 0, heldBytes: 0, acknowledgedRecords: 1, failuresInARow: 0 });
+  });
+
+  it('settles every promise by its deadline, queued or in flight, and once (B2)', async () => {
+    const { clock, first, producer } = setUp({ recordTimeoutMs: 1_000, maxBatchRecords: 1 });
+    const outcomes = watch([producer.append(record('in flight')), producer.append(record('queued'))]);
+    await clock.advance(999);
+    expect(outcomes).toEqual(['pending', 'pending']);
+    const young = watch([producer.append(record('young'))]);
+    await clock.advance(101);
+    expect(outcomes).toEqual(['log_unavailable', 'log_unavailable']);
+    expect(young).toEqual(['pending']);
+
+    first.requests[0]?.answer(); // too late: what was said stays said
+    await clock.settle();
+    expect(outcomes[0]).toBe('log_unavailable');
+    expect(first.requests.map(valuesOf)).toEqual([['in flight'], ['young']]);
+    expect(producer.health).toMatchObject({ heldRecords: 1, failedRecords: 2, acknowledgedRecords: 0 });
+  });
+
+  it.each([
+    ['records', { maxQueuedRecords: 3 }],
+    ['bytes', { maxQueuedBytes: 3 * 70 }],
+  ])('refuses what exceeds its bound on %s, and accepts again when there is room (B3)', async (_what, bound) => {
+    const { clock, first, producer } = setUp(bound);
+    const outcomes = watch(['a', 'b', 'c', 'd'].map((value) => producer.append(record(value))));
+    await clock.settle();
+    expect(outcomes).toEqual(['pending', 'pending', 'pending', 'queue_full']);
+    first.requests[0]?.answer();
+    await clock.settle();
+    const next = watch([producer.append(record('e'))]);
+    await clock.settle();
+    expect(next).toEqual(['pending']);
+    expect(first.requests.map(valuesOf)).toEqual([['a', 'b', 'c'], ['e']]);
+  });
+
+  it('keeps the records of one key in one lane, in order, one request at a time (B4)', async () => {
+    const { clock, held, producer } = setUp({ maxBatchRecords: 5 }, 2);
+    const sent: string[] = [];
+    const promises = Array.from({ length: 100 }, (_, index) =>
+      producer.append(record(String(index), `key ${index % 7}`)),
+    );
+    await clock.settle();
+    while (held.some(({ open }) => open > 0)) {
+      for (const { requests, open } of held) {
+        expect(open).toBeLessThanOrEqual(1);
+        if (open === 1) sent.push(...(requests.at(-1) as Request).records.map(({ key, value }) => `${key}=${value}`));
+        requests.at(-1)?.answer();
+      }
+      await clock.settle();
+    }
+    await Promise.all(promises);
+    expect(held.every(({ requests }) => requests.length > 1)).toBe(true);
+    for (let key = 0; key < 7; key += 1) {
+      const numbers = sent.filter((text) => text.startsWith(`key ${key}=`)).map((text) => Number(text.split('=')[1]));
+      expect(numbers).toEqual(Array.from({ length: 100 }, (_, index) => index).filter((index) => index % 7 === key));
+    }
+  });
+
+  it('drains on close, accepts nothing more, and closes its producers (B5)', async () => {
+    const { clock, first, producer } = setUp();
+    const outcomes = watch([producer.append(record('a'))]);
+    const closing = producer.close();
+    const refused = watch([producer.append(record('b'))]);
+    await clock.settle();
+    expect(refused).toEqual(['shutting_down']);
+    expect(first.closed).toBe(false);
+    first.requests[0]?.answer();
+    await closing;
+    expect(outcomes).toEqual(['done']);
+    expect(first.closed).toBe(true);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('closes by the deadline of its records when the broker never answers (B2, B5)', async () => {
+    const { clock, first, producer } = setUp({ recordTimeoutMs: 1_000 });
+    const outcomes = watch([producer.append(record('a'))]);
+    await clock.run(producer.close(), 1_200);
+    expect(outcomes).toEqual(['log_unavailable']);
+    expect(first.closed).toBe(true);
+  });
+
+  it('refuses the one key that is not safe, and only it', async () => {
+    const { clock, first, producer } = setUp();
+    await expect(producer.append({ topic: 't', key: Buffer.alloc(4), value: null })).rejects.toThrow(RangeError);
+    void producer.append({ topic: 't', key: Buffer.from('four'), value: null });
+    await clock.settle();
+    expect(first.requests).toHaveLength(1);
+    expect(producer.health.heldRecords).toBe(1);
+  });
+});
