@@ -32,7 +32,7 @@ export function launchRegistry(options: RegistryOptions): OwnedProcess {
     command: options.java,
     args: [
       ...['-Xmx384m', '-Dquarkus.http.host=127.0.0.1', `-Dquarkus.http.port=${options.port}`],
-      ...['-Dquarkus.log.level=WARN', '-jar', options.registryJar],
+      ...['-Dquarkus.log.level=WARN', '-Dquarkus.log.category."io.apicurio".level=WARN', '-jar', options.registryJar],
     ],
     env: {
       ...process.env,
