@@ -45,6 +45,10 @@ export const ERROR_TABLE = {
     disposition: 'fatal',
     meaning: 'The state table reached its bound; raise STATE_MAX_BYTES or add partitions.',
   },
+  state_value_too_large: {
+    disposition: 'park',
+    meaning: 'The state of one resource is larger than the state table can hold (65,535 bytes).',
+  },
   queue_full: { disposition: 'wait', meaning: 'A bounded queue is full; try again after Retry-After.' },
   registry_unavailable: { disposition: 'wait', meaning: 'The schema registry does not answer.' },
   schema_incompatible: {

@@ -4,8 +4,9 @@
  * O1 reads see the overlay's writes first, then the table
  * O2 the table does not change before `apply`, and not at all after `discard`
  * O3 `changes` holds the last write of each key, once, in the order in which the keys were first written
+ * O4 what `set` has taken, the table can hold, its total bound aside
  */
-import type { StateTable } from './state-table.ts';
+import { checkValueSize, type StateTable } from './state-table.ts';
 import type { StateView } from './task.ts';
 
 /** What the state partition must be told: a value, or null for "gone" (a tombstone). */
@@ -33,8 +34,12 @@ export class StateOverlay implements StateView {
     return write === undefined ? this.#table.get(key) : (write.value ?? undefined);
   }
 
-  /** Copies `value`: it may be a scratch buffer or a view from `get`, both of which change under our feet. */
+  /**
+   * Copies `value`: it may be a scratch buffer or a view from `get`, both of which change under our feet. Throws
+   * `state_value_too_large` here, while the record can still be set aside: after the commit it would be too late (O4).
+   */
   set(partition: number, key: string, value: Buffer): void {
+    checkValueSize(value);
     this.#writes.set(key, { partition, key, value: Buffer.from(value) });
   }
 

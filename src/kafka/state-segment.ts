@@ -55,6 +55,10 @@ export class StateSegment {
     return this.#capacity;
   }
 
+  get allocatedBytes(): number {
+    return this.#capacity * SLOT_BYTES + this.#arena.allocatedBytes;
+  }
+
   get(low: number, high: number): Buffer | undefined {
     const at = this.#find(low, high);
     return at < 0 ? undefined : this.#arena.read(this.#slots[at + CELL] as number);

@@ -13,6 +13,7 @@
  * T6 without other changes, looking at every slot once expires everything older
  */
 import { randomInt } from 'node:crypto';
+import { CodedError } from '../base/errors.ts';
 import { MAX_VALUE_BYTES } from './arena.ts';
 import { ByteBudget } from './byte-budget.ts';
 import { Fingerprinter } from './fingerprint.ts';
@@ -64,9 +65,9 @@ export class StateTable {
     return this.#segments[fingerprint.high & (SEGMENTS - 1)]?.get(fingerprint.low, fingerprint.high);
   }
 
-  /** Copies `value` in and marks the entry as touched at `nowMs`. Throws `state_full`, or RangeError past 65,535 bytes. */
+  /** Copies `value` in and marks the entry as touched at `nowMs`. Throws `state_full` or `state_value_too_large`. */
   set(key: string | Uint8Array, value: Uint8Array, nowMs: number): void {
-    if (value.length > MAX_VALUE_BYTES) throw new RangeError(`A state value may have ${MAX_VALUE_BYTES} bytes at most`);
+    checkValueSize(value);
     const fingerprint = this.#fingerprint;
     fingerprint.of(key);
     const segment = this.#segmentFor(fingerprint.high & (SEGMENTS - 1));
@@ -138,6 +139,13 @@ export class StateTable {
     }
     return segment;
   }
+}
+
+/** Throws `state_value_too_large` for a value no table can hold. */
+export function checkValueSize(value: Uint8Array): void {
+  if (value.length <= MAX_VALUE_BYTES) return;
+  const detail = { bytes: value.length, maxBytes: MAX_VALUE_BYTES };
+  throw new CodedError('state_value_too_large', 'The state of one resource is too large', detail);
 }
 
 function newSegments(): (StateSegment | undefined)[] {

@@ -85,6 +85,17 @@ describe('StateOverlay', () => {
     expect(table.get('b')?.toString()).toBe('new-b');
   });
 
+  it('O4: refuses at once what the table could not hold, and keeps the earlier write', () => {
+    const table = tableWith({});
+    const overlay = new StateOverlay(table);
+    overlay.set(0, 'a', Buffer.alloc(65_535, 1));
+    expect(() => overlay.set(0, 'a', Buffer.alloc(65_536))).toThrow(
+      expect.objectContaining({ code: 'state_value_too_large' }),
+    );
+    overlay.apply(NOW_MS);
+    expect(table.get('a')?.length).toBe(65_535);
+  });
+
   it('O1–O3: any batches, applied or discarded, leave what a Map would hold', () => {
     const write = fc.tuple(fc.nat(3), fc.nat(12).map(String), fc.option(fc.string({ maxLength: 20 })));
     const batch = fc.record({ writes: fc.array(write, { maxLength: 20 }), applied: fc.boolean() });

@@ -93,7 +93,10 @@ describe('StateTable', () => {
   it('refuses a value that no cell can hold, before changing anything', () => {
     const table = new StateTable(ROOMY);
     table.set('k', Buffer.alloc(65_535, 1), NOW_MS);
-    expect(() => table.set('k', Buffer.alloc(65_536), NOW_MS)).toThrow(RangeError);
+    const tooLarge = expect.objectContaining({ code: 'state_value_too_large', disposition: 'park' });
+    expect(() => table.set('k', Buffer.alloc(65_536), NOW_MS)).toThrow(tooLarge);
+    expect(() => table.restore(Buffer.from('new'), Buffer.alloc(65_536), NOW_MS)).toThrow(tooLarge);
+    expect(table.size).toBe(1);
     expect(table.get('k')?.length).toBe(65_535);
   });
 
