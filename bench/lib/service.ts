@@ -1,0 +1,48 @@
+/** How the benches drive cn-kustomer: only through its command line, as anybody would. */
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import type { BenchContext } from './bench.ts';
+import { type Program, type Running, runToEnd, startProgram, waitForHttp } from './children.ts';
+import { ROOT } from './machine.ts';
+
+export const TENANT = 't_bench';
+export const CONNECTION = 'cn_bench';
+export const ORG = '5a8f1c2e9b1d4e0012ab34cd';
+export const TOKEN = 'bench-token';
+export const WEBHOOK_PATH = `/webhooks/kustomer/${CONNECTION}`;
+
+export interface ServiceUnderTest {
+  /** Adds the one connection of the bench. */
+  addConnection(): void;
+  start(roles: string, port: number): Promise<Running>;
+}
+
+export function serviceUnderTest(context: BenchContext, prefix: string): ServiceUnderTest {
+  const env = {
+    KAFKA_BROKERS: context.brokers.join(','),
+    SCHEMA_REGISTRY_URL: context.registryUrl,
+    TOPIC_PREFIX: prefix,
+    CN_MASTER_KEY: randomBytes(32).toString('base64'),
+    LOG_LEVEL: 'warn',
+    NODE_OPTIONS: '',
+  };
+  const program = (name: string, args: readonly string[]): Program => ({
+    name,
+    command: process.execPath,
+    args: ['--no-warnings', join(ROOT, 'src', 'main.ts'), ...args],
+    env,
+  });
+  return {
+    addConnection() {
+      const identity = ['--tenant', TENANT, '--id', CONNECTION, '--name', 'bench', '--subdomain', 'acme', '--org', ORG];
+      const add = program('connection-add', ['connection', 'add', ...identity]);
+      runToEnd({ ...add, input: `${TOKEN}\n`, timeoutMs: 60_000 });
+    },
+    async start(roles, port) {
+      const serve = program(`serve-${roles}`, ['serve', '--roles', roles]);
+      const running = startProgram({ ...serve, env: { ...env, PORT: String(port) } });
+      await waitForHttp(`http://127.0.0.1:${port}/readyz`, running, (status) => status === 200);
+      return running;
+    },
+  };
+}
