@@ -123,13 +123,17 @@ export interface GroupListener {
   /**
    * The group gave this member a new assignment. Synchronous, and before the first fetch of the new generation: every
    * assigned partition starts paused; call `seek` and `resume` once its session is open. `epoch` grows by one each time.
+   * The first call may come before `group()` has resolved.
    */
   assigned(partitions: readonly TopicPartition[], epoch: number): void;
   /** A rebalance has begun: start no new work; the next call is `assigned`. */
   rebalancing(epoch: number): void;
   /** The coordinator accepted a heartbeat sent at `atMs` in generation `epoch`: at that time the assignment was ours. */
   heartbeat(epoch: number, atMs: number): void;
-  /** Records of a resumed partition. Must not throw and must return at once; to slow down, `pause` the partition. */
+  /**
+   * Records of a resumed partition. Must not throw and must return at once; to slow down, `pause` the partition. Should it
+   * throw all the same, `crashed` is told, the partition is paused with the batch unread, and the other partitions go on.
+   */
   records(batch: RecordBatch): void;
   /** The member is gone for good (fatal client error). The process should exit non-zero. */
   crashed(error: unknown): void;
@@ -176,6 +180,7 @@ export interface FollowOptions extends TopicPartition {
  * A caller that must know "caught up" writes a barrier record and waits for it (see session.ts).
  */
 export interface PartitionReader {
+  /** One follow per partition at a time; one whose `records` throws has ended and is told through `failed`. */
   follow(options: FollowOptions): Follow;
   close(): Promise<void>;
 }

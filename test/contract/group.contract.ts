@@ -355,7 +355,8 @@ export function groupContract(prove: Prove): void {
     await guest.close();
     const heard = gone.events.length;
     const append = { topic, key: null, value: Buffer.from('too late') };
-    await expect(producer.append([append])).rejects.toThrow();
+    await expect(producer.append([append])).rejects.toMatchObject({ code: 'shutting_down' });
+    await expect(guest.producer({ clientId: 'too late' })).rejects.toMatchObject({ code: 'shutting_down' });
     await expect(transactional.commit({ appends: [append] })).rejects.toThrow();
     const staying = await join(h.log, groupId, [topic], stayer, everything);
     await h.until('the next member has all', () => stayer.assignment?.length === 1);

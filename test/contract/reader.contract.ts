@@ -1,5 +1,6 @@
 /** PartitionReader. */
 import { expect } from 'vitest';
+import { CodedError } from '../../src/base/errors.ts';
 import type { LogHarness } from './harness.ts';
 import type { Prove } from './log.contract.ts';
 import { appendTo, FollowRecorder } from './recorders.ts';
@@ -111,6 +112,44 @@ export function readerContract(prove: Prove): void {
       expect(one.records.every((record) => record.topic === topic && record.partition === partition)).toBe(true);
       expect(one.values).toEqual(Array.from({ length: 3000 }, (_, index) => `${partition}-${index}`));
     }
+  });
+
+  prove('what cannot be followed is refused, and disturbs no other follow', async (h) => {
+    const { topic, reader } = await opened(h, 1);
+    const at = { topic, partition: 0 };
+    const ears = new FollowRecorder(reader, at);
+    expect(() => new FollowRecorder(reader, at)).toThrow('already followed');
+    expect(() => new FollowRecorder(reader, { topic: h.unique('not-named'), partition: 0 })).toThrow(CodedError);
+    const missing = new FollowRecorder(reader, { topic, partition: 7 });
+    await h.until('the missing partition is told', () => missing.failures.length >= 1);
+    expect(missing.failures).toMatchObject([{ code: 'topic_invalid' }]);
+    await appendTo(h.log, at, ['heard']);
+    await h.until('the first follow goes on', () => ears.records.length >= 1);
+    expect([ears.values, ears.failures, missing.records]).toEqual([['heard'], [], []]);
+  });
+
+  prove('a callback that throws ends its follow with failed, and no other', async (h) => {
+    const { topic, reader } = await opened(h, 2);
+    const failures: unknown[] = [];
+    let calls = 0;
+    reader.follow({
+      topic,
+      partition: 0,
+      fromOffset: 0,
+      records: () => {
+        calls += 1;
+        throw new TypeError('a mistake');
+      },
+      failed: (error) => failures.push(error),
+    });
+    const witness = new FollowRecorder(reader, { topic, partition: 1 });
+    await appendTo(h.log, { topic, partition: 0 }, ['poison']);
+    await h.until('it has failed', () => failures.length >= 1);
+    await appendTo(h.log, { topic, partition: 0 }, ['next']);
+    await appendTo(h.log, { topic, partition: 1 }, ['witness']);
+    await h.until('the witness has heard', () => witness.records.length >= 1);
+    expect(calls).toBe(1);
+    expect(failures).toMatchObject([{ message: 'a mistake' }]);
   });
 
   prove('closing a reader ends its follows and no other reader’s', async (h) => {

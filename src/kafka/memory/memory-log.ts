@@ -2,6 +2,7 @@
  * The log port in memory: one broker, and one client of it per `Log`. Deterministic under a virtual clock; under a real
  * one it yields to the event loop between batches, so that a service running on it keeps answering.
  */
+import { CodedError } from '../../base/errors.ts';
 import type {
   Clock,
   GroupMember,
@@ -69,6 +70,7 @@ class MemoryClient implements MemoryLog {
   readonly #broker: MemoryBroker;
   readonly #process = new ClientProcess();
   readonly #opened = new Set<{ close(): Promise<void> }>();
+  #closed = false;
 
   constructor(broker: MemoryBroker) {
     this.#broker = broker;
@@ -103,6 +105,7 @@ class MemoryClient implements MemoryLog {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     for (const opened of [...this.#opened]) await opened.close();
   }
 
@@ -137,6 +140,7 @@ class MemoryClient implements MemoryLog {
   async #open<T extends { close(): Promise<void> }>(make: (closed: () => void) => T): Promise<T> {
     await this.#broker.travel();
     await this.#process.pass();
+    if (this.#closed) throw new CodedError('shutting_down', 'the log is closed');
     this.#broker.admit('open');
     const opened: T = make(() => this.#opened.delete(opened));
     this.#opened.add(opened);

@@ -19,7 +19,7 @@ export class MemoryProducer implements LogProducer {
   }
 
   async append(records: readonly Append[]): Promise<void> {
-    if (this.#closed) throw new CodedError('log_unavailable', 'this producer is closed');
+    if (this.#closed) throw new CodedError('shutting_down', 'the producer is closed');
     if (this.#busy) throw new Error('append was called again before it settled');
     this.#busy = true;
     try {

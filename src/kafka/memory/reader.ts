@@ -4,6 +4,8 @@ import type { Follow, FollowOptions, PartitionReader } from '../port.ts';
 import type { MemoryBroker } from './broker.ts';
 import type { ClientProcess } from './client-process.ts';
 import { Cursor } from './cursor.ts';
+import { partitionKey } from './group-offsets.ts';
+import type { Partition } from './partition.ts';
 
 const MAX_BATCH_BYTES = 1_048_576;
 
@@ -11,7 +13,7 @@ export class MemoryReader implements PartitionReader {
   readonly #broker: MemoryBroker;
   readonly #process: ClientProcess;
   readonly #topics: ReadonlySet<string>;
-  readonly #cursors = new Set<Cursor>();
+  readonly #cursors = new Map<string, Cursor>();
   readonly #forgetThaw: () => void;
   readonly #onClosed: () => void;
   #closed = false;
@@ -22,15 +24,24 @@ export class MemoryReader implements PartitionReader {
     this.#topics = new Set(topics);
     this.#onClosed = onClosed;
     this.#forgetThaw = process.onThaw(() => {
-      for (const cursor of this.#cursors) cursor.wake();
+      for (const cursor of this.#cursors.values()) cursor.wake();
     });
   }
 
   follow(options: FollowOptions): Follow {
     const { topic, partition, fromOffset, records, failed } = options;
-    if (this.#closed) throw new Error('follow on a closed reader');
+    const key = partitionKey({ topic, partition });
+    if (this.#closed) throw new CodedError('shutting_down', 'the reader is closed');
     if (!this.#topics.has(topic)) throw new CodedError('topic_invalid', 'this reader was not opened for it', { topic });
-    const log = this.#broker.topics.partition({ topic, partition });
+    // A reader has one position per partition, as a consumer has.
+    if (this.#cursors.has(key)) throw new TypeError(`${key} is already followed by this reader`);
+    let log: Partition;
+    try {
+      log = this.#broker.topics.partition({ topic, partition });
+    } catch (error) {
+      this.#broker.defer(() => failed(error));
+      return { stop: async () => undefined };
+    }
     const cursor = new Cursor(
       {
         log,
@@ -42,26 +53,26 @@ export class MemoryReader implements PartitionReader {
           try {
             records({ topic, partition, records: batch });
           } catch (error) {
-            this.#stop(cursor);
+            this.#stop(key, cursor);
             failed(error);
           }
         },
       },
       'running',
     );
-    this.#cursors.add(cursor);
-    return { stop: async () => this.#stop(cursor) };
+    this.#cursors.set(key, cursor);
+    return { stop: async () => this.#stop(key, cursor) };
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     this.#forgetThaw();
-    for (const cursor of [...this.#cursors]) this.#stop(cursor);
+    for (const [key, cursor] of [...this.#cursors]) this.#stop(key, cursor);
     this.#onClosed();
   }
 
-  #stop(cursor: Cursor): void {
+  #stop(key: string, cursor: Cursor): void {
     cursor.stop();
-    this.#cursors.delete(cursor);
+    if (this.#cursors.get(key) === cursor) this.#cursors.delete(key);
   }
 }

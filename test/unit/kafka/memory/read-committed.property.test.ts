@@ -8,13 +8,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { hasCode } from '../../../../src/base/errors.ts';
 import { createMemoryLog, type HeldCommit, type MemoryLog, VirtualClock } from '../../../../src/kafka/memory/index.ts';
-import type {
-  Append,
-  LogProducer,
-  LogRecord,
-  PartitionReader,
-  TransactionalProducer,
-} from '../../../../src/kafka/port.ts';
+import type { Append, LogProducer, LogRecord, TransactionalProducer } from '../../../../src/kafka/port.ts';
 
 const TOPIC = 'topic';
 const PARTITIONS = 2;
@@ -104,7 +98,6 @@ interface Real {
   readonly clock: VirtualClock;
   readonly log: MemoryLog;
   readonly plain: LogProducer;
-  readonly reader: PartitionReader;
   readonly producers: TransactionalProducer[];
   readonly commits: Map<number, { readonly held: HeldCommit; readonly outcome: Promise<unknown> }>;
   readonly heard: string[][];
@@ -278,7 +271,9 @@ class FollowFrom extends Step {
     });
     const heard: string[] = [];
     real.heard.push(heard);
-    real.reader.follow({
+    // A reader of its own: one reader follows a partition once.
+    const reader = await real.log.reader({ clientId: 'reader', topics: [TOPIC] });
+    reader.follow({
       topic: TOPIC,
       partition: this.partition,
       fromOffset: from,
@@ -388,8 +383,7 @@ async function setUp(): Promise<{ model: Model; real: Real }> {
   await assigned.promise;
   for (let number = 0; number < PARTITIONS; number += 1) member.resume({ topic: TOPIC, partition: number });
   const plain = await log.producer({ clientId: 'plain' });
-  const reader = await log.reader({ clientId: 'reader', topics: [TOPIC] });
-  return { model, real: { clock, log, plain, reader, producers: [], commits: new Map(), heard } };
+  return { model, real: { clock, log, plain, producers: [], commits: new Map(), heard } };
 }
 
 function shown(record: LogRecord): string {
