@@ -14,7 +14,9 @@ export const WEBHOOK_PATH = `/webhooks/kustomer/${CONNECTION}`;
 export interface ServiceUnderTest {
   /** Adds the one connection of the bench. */
   addConnection(): void;
-  start(roles: string, port: number): Promise<Running>;
+  start(roles: string, port: number): Running;
+  /** The same, resolved once it is ready. */
+  startReady(roles: string, port: number): Promise<Running>;
 }
 
 export function serviceUnderTest(context: BenchContext, prefix: string): ServiceUnderTest {
@@ -32,15 +34,19 @@ export function serviceUnderTest(context: BenchContext, prefix: string): Service
     args: ['--no-warnings', join(ROOT, 'src', 'main.ts'), ...args],
     env,
   });
+  const start = (roles: string, port: number): Running => {
+    const serve = program(`serve-${roles}`, ['serve', '--roles', roles]);
+    return startProgram({ ...serve, env: { ...env, PORT: String(port) } });
+  };
   return {
     addConnection() {
       const identity = ['--tenant', TENANT, '--id', CONNECTION, '--name', 'bench', '--subdomain', 'acme', '--org', ORG];
       const add = program('connection-add', ['connection', 'add', ...identity]);
       runToEnd({ ...add, input: `${TOKEN}\n`, timeoutMs: 60_000 });
     },
-    async start(roles, port) {
-      const serve = program(`serve-${roles}`, ['serve', '--roles', roles]);
-      const running = startProgram({ ...serve, env: { ...env, PORT: String(port) } });
+    start,
+    async startReady(roles, port) {
+      const running = start(roles, port);
       await waitForHttp(`http://127.0.0.1:${port}/readyz`, running, (status) => status === 200);
       return running;
     },

@@ -3,7 +3,9 @@
  * All unions are decoded wrapped and then unwrapped along the schema, which is right for any schema the registry holds;
  * the encoder's shortcuts (unwrapped unions, compiled mappings) are exactly what is to be checked.
  */
-import { type Schema, Type, types } from 'avsc';
+import avsc, { type Schema, type Type } from 'avsc'; // CommonJS: Node sees its names only on the default export
+
+const { types } = avsc;
 
 export interface Decoded {
   readonly envelope: unknown;
@@ -23,7 +25,7 @@ export function wireSchemaId(value: Buffer | null): number | null {
 
 /** Decodes values written with `schema`, wire header included. Throws when bytes are left over or missing. */
 export function decoderFor(schema: unknown): EnvelopeDecoder {
-  const type = Type.forSchema(schema as Schema, { wrapUnions: true });
+  const type = avsc.Type.forSchema(schema as Schema, { wrapUnions: true });
   return (bytes) => {
     const wrapped = type.fromBuffer(bytes.subarray(HEADER_BYTES));
     return { envelope: unwrap(type, wrapped), payloadRecord: payloadRecord(type, wrapped) };

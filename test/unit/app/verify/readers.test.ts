@@ -210,6 +210,13 @@ describe('a child process', () => {
   });
 });
 
+test('the room loads in Node itself, which sees less of CommonJS packages than the test runner does', () => {
+  const index = new URL('../../../../src/app/verify/index.ts', import.meta.url).href;
+  const script = `const room = await import(${JSON.stringify(index)}); process.stdout.write(typeof room.runVerify)`;
+  const args = ['--no-warnings', '--input-type=module', '--eval', script];
+  expect(execFileSync(process.execPath, args, { encoding: 'utf8' })).toBe('function');
+});
+
 describe('merging', () => {
   async function* from<T>(...values: T[]): AsyncGenerator<T> {
     yield* values;
