@@ -1,4 +1,5 @@
 /** The log port on a real Kafka, through KafkaJS 2.2.4. The traps of that client are handled in this folder and nowhere else. */
+import './quirks.ts'; // before kafkajs
 import { CodedError } from '../../base/errors.ts';
 import { realClock } from '../memory/real-clock.ts';
 import type { GroupMember, GroupOptions, Log, LogProducer, PartitionReader, TransactionalProducer } from '../port.ts';

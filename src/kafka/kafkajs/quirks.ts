@@ -1,13 +1,19 @@
 /**
- * The two changes made to KafkaJS itself, and only to the pinned version they were written against (2.2.4).
+ * The changes made to KafkaJS itself, and only to the pinned version they were written against (2.2.4). Importing this
+ * module applies them; index.ts and settings.ts import it before kafkajs.
  *
  * Idle timers: its request queue re-arms a timer of -1 ms for ever, on every connection, even when nothing is pending:
  * about 1,000 wake-ups a second each, and from Node 24 a TimeoutNegativeWarning on the user's terminal. The queue needs
  * the timer only while requests are pending, and `push` arms it then.
  *
- * Record encoder: replaced by ours (record-encoder.ts), before KafkaJS loads its produce requests.
+ * Record encoder and decoder: replaced by ours (record-encoder.ts, record-decoder.ts) before KafkaJS loads the requests
+ * that use them.
+ *
+ * Grouping by partition: its own copies the list of a partition for every message, quadratic in the size of a batch.
  */
 import { createRequire } from 'node:module';
+import { groupByPartition } from './messages.ts';
+import { decodeRecord } from './record-decoder.ts';
 import { encodeRecord } from './record-encoder.ts';
 
 interface RequestQueue {
@@ -19,23 +25,28 @@ interface Schedules {
 }
 
 const KNOWN_VERSION = '2.2.4';
-const RECORD_ENCODER = 'kafkajs/src/protocol/recordBatch/record/v0';
-let applied = false;
 
-/** Applies the changes once per process; does nothing to another version of KafkaJS. */
-export function applyQuirks(): void {
-  if (applied) return;
-  applied = true;
-  const require = createRequire(import.meta.url);
-  const { version } = require('kafkajs/package.json') as { version: string };
-  if (version !== KNOWN_VERSION) return;
-  quietIdleTimers(require);
-  require(RECORD_ENCODER);
-  const loaded = require.cache[require.resolve(RECORD_ENCODER)];
-  if (loaded !== undefined) loaded.exports = encodeRecord;
+/** Module of KafkaJS → what it exports from now on. */
+const REPLACED: Readonly<Record<string, unknown>> = {
+  'kafkajs/src/protocol/recordBatch/record/v0': encodeRecord,
+  'kafkajs/src/protocol/recordBatch/record/v0/decoder': decodeRecord,
+  'kafkajs/src/producer/groupMessagesPerPartition': groupByPartition,
+};
+
+const require = createRequire(import.meta.url);
+const { version } = require('kafkajs/package.json') as { version: string };
+
+/** While this module loads, so that whoever imports it before kafkajs gets a KafkaJS that never saw its own version. */
+if (version === KNOWN_VERSION) {
+  for (const [module, replacement] of Object.entries(REPLACED)) {
+    require(module);
+    const loaded = require.cache[require.resolve(module)];
+    if (loaded !== undefined) loaded.exports = replacement;
+  }
+  quietIdleTimers();
 }
 
-function quietIdleTimers(require: NodeJS.Require): void {
+function quietIdleTimers(): void {
   const { prototype } = require('kafkajs/src/network/requestQueue') as { prototype: Schedules };
   const schedule = prototype.scheduleCheckPendingRequests;
   prototype.scheduleCheckPendingRequests = function (): void {

@@ -1,10 +1,10 @@
 /** Settings of the Kafka connection, and how they become KafkaJS clients. */
+import './quirks.ts'; // before kafkajs
 import { readFileSync } from 'node:fs';
 import { Kafka, type KafkaConfig, logLevel, type RetryOptions } from 'kafkajs';
 import { CodedError } from '../../base/errors.ts';
 import { registerCodecs } from './codecs.ts';
 import { kafkaLogCreator, type Logger, type LogHooks } from './logging.ts';
-import { applyQuirks } from './quirks.ts';
 
 export interface KafkaTlsFiles {
   readonly caFile?: string;
@@ -73,7 +73,6 @@ export interface ClientOptions {
 
 /** A new `Kafka` object. Never share one between clients: it caches committed offsets across all of them. */
 export function createKafka(options: ClientOptions): Kafka {
-  applyQuirks();
   registerCodecs();
   return new Kafka(kafkaConfig(options));
 }
