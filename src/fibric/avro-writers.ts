@@ -50,7 +50,7 @@ class ShortStringType extends StringType {
   }
 }
 
-/** `['null', X]`: null or not null decides the branch; X itself refuses what it does not take. */
+/** `['null', X]`: null or not null decides the branch; X refuses what it does not take. (A record would not.) */
 class NullableType extends UnwrappedUnionType {
   declare readonly types: readonly Writer[];
 
@@ -64,12 +64,19 @@ class NullableType extends UnwrappedUnionType {
   }
 }
 
+const REFUSING: ReadonlySet<unknown> = new Set(['string', 'long', 'double', 'boolean', 'array', 'map']);
+
+function isQuickNullable(schema: unknown): boolean {
+  if (!Array.isArray(schema) || schema.length !== 2 || schema[0] !== 'null') return false;
+  const branch: unknown = schema[1];
+  return REFUSING.has(typeof branch === 'object' && branch !== null && 'type' in branch ? branch.type : branch);
+}
+
 /** An avsc `typeHook` for one `Type.forSchema` call: the quick types where they apply. */
 export function quickTypes(): (schema: unknown, options: unknown) => unknown {
   const string = new ShortStringType();
   return (schema, options) => {
     if (schema === 'string') return string;
-    const isNullable = Array.isArray(schema) && schema.length === 2 && schema[0] === 'null';
-    return isNullable ? new NullableType(schema, options) : undefined;
+    return isQuickNullable(schema) ? new NullableType(schema, options) : undefined;
   };
 }

@@ -150,7 +150,7 @@ export function encodeState(state: ResourceState): Buffer {
   writeRevisions(revisions);
   if (polledRevisions.length > 0) writeRevisions(polledRevisions);
   if (status !== null) writeStatus(status);
-  if (state.reopenCount !== null) writer.difference(state.reopenCount);
+  if (state.reopenCount !== null) writer.number(state.reopenCount);
   writer.previousMs = status?.atMs ?? 0;
   if (state.statusHorizonMs > 0) writer.time(state.statusHorizonMs);
   if (state.satisfactionHorizonMs > 0) writer.time(state.satisfactionHorizonMs);
@@ -241,7 +241,7 @@ export function decodeState(bytes: Buffer): ResourceState {
   const revisions = readRevisions(reader);
   const polledRevisions = (has & HAS.polled) !== 0 ? readRevisions(reader) : NO_REVISIONS;
   const status = (has & HAS.status) !== 0 ? readStatus(reader) : null;
-  const reopenCount = (has & HAS.reopenCount) !== 0 ? reader.difference() : null;
+  const reopenCount = (has & HAS.reopenCount) !== 0 ? reader.number() : null;
   reader.previousMs = status?.atMs ?? 0;
   const statusHorizonMs = (has & HAS.statusHorizon) !== 0 ? reader.time() : 0;
   const satisfactionHorizonMs = (has & HAS.satisfactionHorizon) !== 0 ? reader.time() : 0;

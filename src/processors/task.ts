@@ -23,7 +23,7 @@ import {
   tallyKey,
 } from './dead-letters.ts';
 import { dedupe, type Verdict } from './dedupe.ts';
-import { derive, resourceTypeOf } from './derive.ts';
+import { derive } from './derive.ts';
 import { type EnvelopeRecord, envelopeRecord } from './envelope.ts';
 import { decodeState, EMPTY_STATE, encodeState } from './resource-state.ts';
 
@@ -143,11 +143,16 @@ class Batch {
     const connection = known?.tenantId === tenantId ? known : undefined;
     const settings = connection?.settings ?? DEFAULT_SETTINGS;
     const { event } = parsed;
-    const key = `${tenantId}/${connectionId}/${resourceTypeOf(event)}:${event.id}`;
+    const derived = derive(event, settings);
+    if (derived === null) {
+      this.#verdicts.nothing++;
+      return null;
+    }
+    const key = `${tenantId}/${connectionId}/${derived.resourceType}:${derived.resourceId}`;
     const bytes = this.#state.get(key);
     const before = bytes === undefined ? EMPTY_STATE : decodeState(bytes);
     const via = channelOf(record.headers);
-    const decision = dedupe(before, { derived: derive(event, settings), rawOffset: record.offset, via });
+    const decision = dedupe(before, { derived, rawOffset: record.offset, via });
 
     const observation = { via, late: decision.late, machineUserId: settings.machineUserId };
     const attribution = {

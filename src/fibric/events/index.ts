@@ -37,6 +37,21 @@ export const EVENT_TYPES = [
   tagUpdated,
 ] as const;
 
+export {
+  conversationCreated,
+  conversationMessageCreated,
+  conversationMessageUpdated,
+  conversationUpdated,
+  customerCreated,
+  customerUpdated,
+  tagCreated,
+  tagUpdated,
+  teamCreated,
+  teamUpdated,
+  userCreated,
+  userUpdated,
+};
+
 type Definition = (typeof EVENT_TYPES)[number];
 
 /** `conversation.created`, `conversation.status.changed`, …: also the only values of a metric's event_type label. */

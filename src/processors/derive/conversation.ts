@@ -3,26 +3,29 @@ import type { KustomerEvent } from '../../kustomer/event.ts';
 import type { Candidate, ObservedState } from '../change.ts';
 import { satisfactionIdentity, statusIdentity, statusRevisionIdentity, statusTime } from '../identity.ts';
 import { integerOf, objectOf, textOf, timeOf } from '../read.ts';
+import { changeTime } from './time.ts';
 
 const nothingChanged = (): undefined => undefined;
 
 /** The state a snapshot shows. */
 export function observeConversation(event: KustomerEvent): ObservedState {
   const status = textOf(event.attributes['status']);
+  const reopenCount = integerOf(event.attributes['reopenCount']);
   return {
     status,
     statusAtMs: status === null ? 0 : millisOf(statusTime(status, event.attributes, nothingChanged)),
-    reopenCount: integerOf(event.attributes['reopenCount']),
+    reopenCount: reopenCount !== null && reopenCount >= 0 ? reopenCount : null,
   };
 }
 
-/** Appends what an update changed. `revision` stands in identities that have no time. */
-export function updatedConversation(event: KustomerEvent, revision: number | string, into: Candidate[]): void {
-  const happenedAt = timeOf(event.changedAttributes['updatedAt']?.after) ?? timeOf(event.createdAt);
+/** What an update moved. `revision` stands in identities that have no time. */
+export function movesOfConversation(event: KustomerEvent, revision: number | string): Candidate[] {
+  const moves: Candidate[] = [];
+  const happenedAt = changeTime(event);
   const status = statusMove(event);
   if (status !== null) {
     const at = statusTime(status, event.attributes, (name) => event.changedAttributes[name]?.after);
-    into.push({
+    moves.push({
       eventType: 'conversation.status.changed',
       identity: at === null ? statusRevisionIdentity(event.id, status, revision) : statusIdentity(event.id, status, at),
       basis: 'state',
@@ -33,7 +36,7 @@ export function updatedConversation(event: KustomerEvent, revision: number | str
   const answer = changedAnswer(event);
   if (answer !== null) {
     const at = timeOf(answer['updatedAt']);
-    into.push({
+    moves.push({
       eventType: 'conversation.satisfaction.updated',
       identity: satisfactionIdentity(event.id, answer),
       basis: 'state',
@@ -41,6 +44,7 @@ export function updatedConversation(event: KustomerEvent, revision: number | str
       moves: { attribute: 'satisfaction', status: null, atMs: millisOf(at) },
     });
   }
+  return moves;
 }
 
 function statusMove(event: KustomerEvent): string | null {

@@ -1,0 +1,206 @@
+import { describe, expect, it } from 'vitest';
+import { CodedError } from '../../../src/base/errors.ts';
+import { HEADER } from '../../../src/kafka/headers.ts';
+import type { Append, LogRecord } from '../../../src/kafka/port.ts';
+import {
+  connectionOf,
+  envelopeType,
+  eventFixtures,
+  expectedForm,
+  MapState,
+  processorTask,
+  rawRecord,
+  rawRecordsOf,
+} from '../../support/event-fixtures.ts';
+
+const [, fixture] = eventFixtures().find(([name]) => name === 'status-reopened.json') as ReturnType<
+  typeof eventFixtures
+>[number];
+const connection = connectionOf(fixture);
+const HEADERS = { [HEADER.tenant]: 't_acme', [HEADER.connection]: 'cn_acme', [HEADER.channel]: 'webhook' };
+const GOOD = rawRecordsOf(fixture)[0]?.value as Buffer;
+const BAD = Buffer.from('{"name": "kustomer.conv');
+
+const good = (offset: number, partition = 0): LogRecord => {
+  const body = GOOD.toString().replaceAll('65aa000000000000000000c1', `c${partition}-${offset}`);
+  return rawRecord(offset, Buffer.from(body), HEADERS, partition);
+};
+const bad = (offset: number, partition = 0): LogRecord => rawRecord(offset, BAD, HEADERS, partition);
+const texts = (append: Append | undefined): Record<string, string> =>
+  Object.fromEntries(Object.entries(append?.headers ?? {}).map(([name, value]) => [name, String(value)]));
+
+describe('records that cannot be processed', () => {
+  it('go to the dead letters as they are, with their cause and where they came from; the others go on', () => {
+    const { task, outcomes } = processorTask([connection]);
+    const appends = task.decide([good(7), bad(8), good(9)], new MapState(), 0);
+    expect(appends.map(({ topic }) => topic)).toEqual([
+      'fibric.events.t_acme',
+      'kustomer.dead',
+      'fibric.events.t_acme',
+    ]);
+    expect(appends[1]).toMatchObject({ key: Buffer.from('a-resource'), value: BAD, partition: 0 });
+    expect(texts(appends[1])).toEqual({
+      ...HEADERS,
+      error_code: 'body_malformed',
+      error_message: 'the body is not a JSON object',
+      source_topic: 'kustomer.raw',
+      source_partition: '0',
+      source_offset: '8',
+    });
+    expect(outcomes[0]).toMatchObject({ records: 3, dead: { body_malformed: 1 }, verdicts: { emitted: 2 } });
+  });
+
+  it.each([
+    ['no tenant', GOOD, { [HEADER.connection]: 'cn_acme' }, 'record_unattributed'],
+    ['a tenant that cannot be part of a topic name', GOOD, { ...HEADERS, tenant: '../x' }, 'record_unattributed'],
+    ['no connection', GOOD, { [HEADER.tenant]: 't_acme' }, 'record_unattributed'],
+    ['no value', null, HEADERS, 'body_malformed'],
+    ['a list', Buffer.from('[]'), HEADERS, 'body_malformed'],
+    ['no event', Buffer.from('{}'), HEADERS, 'event_invalid'],
+  ])('%s', (_name, value, headers, code) => {
+    const state = new MapState();
+    const [append, ...rest] = processorTask([connection]).task.decide([rawRecord(3, value, headers)], state, 0);
+    expect(append?.topic).toBe('kustomer.dead');
+    expect(append?.value).toBe(value);
+    expect(texts(append).error_code).toBe(code);
+    expect(rest).toEqual([]);
+    expect([...state.map.keys()]).toEqual(['~dead-letters/0']);
+  });
+
+  it('an envelope the schema refuses: nothing of the record is kept, it can be replayed', () => {
+    const state = new MapState();
+    const refusing = processorTask([connection], {
+      encode: () => {
+        throw new Error('invalid "string": undefined');
+      },
+    });
+    const [append] = refusing.task.decide([good(1)], state, 0);
+    expect(texts(append)).toMatchObject({ error_code: 'envelope_unencodable' });
+    expect(refusing.outcomes[0]).toMatchObject({
+      dead: { envelope_unencodable: 1 },
+      envelopes: {},
+      verdicts: { emitted: 0 },
+    });
+    expect([...state.map.keys()]).toEqual(['~dead-letters/0']);
+    const [again] = processorTask([connection]).task.decide([good(1)], state, 0);
+    expect(again?.topic).toBe('fibric.events.t_acme');
+  });
+
+  it('an encoder that is not ready is no fault of the record', () => {
+    const notReady = () => {
+      throw new CodedError('registry_unavailable', 'no schema id yet');
+    };
+    const { task } = processorTask([connection], { encode: notReady });
+    expect(() => task.decide([good(1)], new MapState(), 0)).toThrow('no schema id yet');
+  });
+});
+
+describe('the limit on dead letters', () => {
+  const limit = { maxConsecutive: 5, windowRecords: 20 };
+  const limited = () => processorTask([connection], { deadLetterLimit: limit });
+  const reached = expect.objectContaining({ code: 'dead_letter_limit', disposition: 'fatal' });
+
+  it('D2 D3: a run of failures stops the partition before the batch can be committed', () => {
+    const { task, outcomes } = limited();
+    const batch = Array.from({ length: 5 }, (_, i) => bad(i));
+    expect(() => task.decide(batch, new MapState(), 0)).toThrow(reached);
+    expect(outcomes).toEqual([]);
+  });
+
+  it('counts over batches and restarts, because the tally is in the state', () => {
+    const state = new MapState();
+    for (let i = 0; i < 4; i++) expect(limited().task.decide([bad(i)], state, 0).length).toBe(1);
+    expect(() => limited().task.decide([bad(4)], state, 0)).toThrow(reached);
+    expect(() => limited().task.decide([bad(4)], state, 0)).toThrow(reached);
+  });
+
+  it('counts a batch once that is decided again after a failed transaction', () => {
+    const committed = new MapState();
+    for (let attempt = 0; attempt < 10; attempt++) {
+      const uncommitted = new MapState();
+      for (const [key, value] of committed.map) uncommitted.map.set(key, value);
+      expect(limited().task.decide([bad(0), bad(1), bad(2), bad(3)], uncommitted, 0).length).toBe(4);
+    }
+  });
+
+  it('D2: most records of a window failing is too many, even with good ones between', () => {
+    const { task } = limited();
+    const state = new MapState();
+    const mixed = Array.from({ length: 20 }, (_, i) => (i % 5 === 4 ? good(i) : bad(i)));
+    expect(() => task.decide(mixed, state, 0)).toThrow(reached);
+  });
+
+  it('D1: fewer than half never stop it, and the tally is forgotten after its window', () => {
+    const { task } = limited();
+    const state = new MapState();
+    for (let i = 0; i < 400; i++) task.decide([i % 3 === 0 && i < 380 ? bad(i) : good(i)], state, 0);
+    expect(state.map.has('~dead-letters/0')).toBe(false);
+  });
+
+  it('is kept per partition', () => {
+    const { task } = limited();
+    const batch = [0, 1, 2, 3].flatMap((i) => [bad(i, 0), bad(i, 1)]);
+    expect(task.decide(batch, new MapState(), 0).length).toBe(8);
+  });
+
+  it('writes nothing to the state while all is well', () => {
+    const state = new MapState();
+    limited().task.decide([good(1)], state, 0);
+    expect([...state.map.keys()]).toEqual(['t_acme/cn_acme/conversation:c0-1']);
+  });
+});
+
+describe('whose event it is', () => {
+  it('a connection that is no longer known: the tenant of the header, no reseller, no extended events', () => {
+    const [append] = processorTask([]).task.decide([good(1)], new MapState(), 0);
+    const { envelope } = expectedForm(append as Append);
+    expect(envelope).toMatchObject({ tenant_id: 't_acme', reseller_id: null, workspace_id: null });
+    expect((envelope.payload as { echo: unknown }).echo).toBeNull();
+  });
+
+  it("never another tenant's settings: a connection of another tenant counts as unknown", () => {
+    const other = { ...connection, tenantId: 't_other', resellerId: 'r_other', workspaceId: 'ws_other' };
+    const [append] = processorTask([other]).task.decide([good(1)], new MapState(), 0);
+    expect(append?.topic).toBe('fibric.events.t_acme');
+    expect(expectedForm(append as Append).envelope).toMatchObject({ reseller_id: null, workspace_id: null });
+  });
+
+  it('the same change at two tenants or connections is two changes', () => {
+    const { task } = processorTask([]);
+    const state = new MapState();
+    const headers = [HEADERS, { ...HEADERS, tenant: 't_two' }, { ...HEADERS, connection: 'cn_two' }, HEADERS];
+    const appends = task.decide(
+      headers.map((h, i) => rawRecord(i, GOOD, h)),
+      state,
+      0,
+    );
+    expect(appends.map(({ topic }) => topic)).toEqual([
+      'fibric.events.t_acme',
+      'fibric.events.t_two',
+      'fibric.events.t_acme',
+    ]);
+    const ids = appends.map((append) => envelopeType.fromBuffer(append.value as Buffer).event_id);
+    expect(new Set(ids).size).toBe(3);
+  });
+});
+
+describe('what must exist before a batch is decided', () => {
+  it('is asked for once per tenant, and only for tenants that can have a topic', async () => {
+    const asked: string[] = [];
+    const { task } = processorTask([], {
+      ensureTenantTopic: (tenantId) => {
+        asked.push(tenantId);
+        return tenantId === 't_new' ? Promise.resolve() : undefined;
+      },
+    });
+    const of = (tenant: string) => rawRecord(0, GOOD, { ...HEADERS, tenant });
+    expect(task.prepare([of('t_acme'), of('t_acme'), of('no topic'), rawRecord(1, GOOD, {})])).toBeUndefined();
+    expect(asked).toEqual(['t_acme']);
+    await expect(task.prepare([of('t_acme'), of('t_new')])).resolves.toBeUndefined();
+  });
+
+  it('fails when the topic cannot be made', async () => {
+    const { task } = processorTask([], { ensureTenantTopic: () => Promise.reject(new Error('no brokers')) });
+    await expect(task.prepare([good(1)])).rejects.toThrow('no brokers');
+  });
+});
