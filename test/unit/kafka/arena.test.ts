@@ -58,6 +58,16 @@ describe('Arena', () => {
     expect(arena.add(Buffer.alloc(60))).not.toBe(first);
   });
 
+  it('A2: all freed cells of a size come back, in whatever order they were freed', () => {
+    const arena = new Arena(1 + 5 * 8);
+    const cells = [1, 2, 3, 4, 5].map((fill) => arena.add(Buffer.alloc(60, fill)));
+    for (const index of [3, 0, 4, 1]) arena.free(cells[index] as number);
+    const again = [6, 7, 8, 9].map((fill) => arena.add(Buffer.alloc(60, fill)));
+    expect([...again, cells[2]].sort()).toEqual([...cells].sort());
+    expect(arena.add(Buffer.alloc(60))).toBe(NO_CELL);
+    expect(arena.read(cells[2] as number)[0]).toBe(3);
+  });
+
   it('A3: says so when there is no room, and keeps what it has', () => {
     const arena = new Arena(3);
     const cell = arena.add(Buffer.from('twelve bytes'));
