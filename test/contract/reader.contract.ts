@@ -51,20 +51,23 @@ export function readerContract(prove: Prove): void {
     expect(ears.failures).toEqual([]);
   });
 
-  prove('no callback follows once stop has resolved', async (h) => {
-    const { topic, reader } = await opened(h, 2);
-    const [stopped, witness] = [0, 1].map((partition) => new FollowRecorder(reader, { topic, partition })) as [
-      FollowRecorder,
-      FollowRecorder,
-    ];
+  prove('no callback follows once stop has resolved, not even for what was on its way', async (h) => {
+    const { topic, reader } = await opened(h, 3);
+    const stopped = new FollowRecorder(reader, { topic, partition: 0 });
+    const witness = new FollowRecorder(reader, { topic, partition: 1 });
+    await appendTo(h.log, { topic, partition: 2 }, ['stock']);
+    const hasty = new FollowRecorder(reader, { topic, partition: 2 });
+    await hasty.follow.stop();
+    const whileStopping = hasty.records.length;
     await appendTo(h.log, { topic, partition: 0 }, ['before']);
     await h.until('the first is read', () => stopped.records.length >= 1);
     await stopped.follow.stop();
-    await appendTo(h.log, { topic, partition: 0 }, ['after']);
+    for (const partition of [0, 2]) await appendTo(h.log, { topic, partition }, ['after']);
     await appendTo(h.log, { topic, partition: 1 }, ['witness']);
     await h.until('the witness has heard', () => witness.records.length >= 1);
     expect(stopped.values).toEqual(['before']);
-    expect(stopped.failures).toEqual([]);
+    expect(hasty.records).toHaveLength(whileStopping);
+    expect([...stopped.failures, ...hasty.failures]).toEqual([]);
   });
 
   prove('a partition can be followed again after a stop, from any offset', async (h) => {

@@ -175,6 +175,27 @@ describe('members that stop', () => {
     await clock.runUntil(() => other.assignment?.length === 1);
   });
 
+  it('M1 G4 a rebalance held up by a frozen member: those who wait hear nothing and are not evicted', async () => {
+    const { log, clock, ears, member } = await setUpMember();
+    const [slow, late] = [new GroupRecorder(), new GroupRecorder()];
+    const long = { ...groupOptions, assigner: modulo, sessionTimeoutMs: 6 * SESSION_MS };
+    const frozen = log.connect();
+    await frozen.group({ ...long, listener: slow });
+    await clock.runUntil(() => ears.assignment?.length === 1 && slow.assignment?.length === 1);
+    for (const partition of [0, 1]) member.resume(own(TOPIC, partition));
+    for (const partition of [0, 1]) await append(log, ['before'], own(TOPIC, partition));
+    frozen.freeze();
+    await log.connect().group({ ...groupOptions, assigner: modulo, listener: late });
+    await clock.runUntil(() => ears.events.at(-1)?.kind === 'rebalancing');
+    const heard = ears.events.length;
+    for (const partition of [0, 1]) await append(log, ['meanwhile'], own(TOPIC, partition));
+    await clock.advance(4 * SESSION_MS);
+    expect(ears.events).toHaveLength(heard);
+    expect(late.events).toEqual([]);
+    await clock.runUntil(() => ears.assignment?.length === 1 && late.assignment?.length === 1);
+    expect([ears.epoch, late.epoch]).toEqual([3, 1]);
+  });
+
   it('a freeze shorter than the session costs nothing', async () => {
     const { log, clock, ears, member } = await setUpMember();
     log.freeze(member);
@@ -271,6 +292,16 @@ describe('misuse that a real broker would punish later', () => {
     }
     expect(await log.admin.watermarks(own(TOPIC, 0))).toEqual({ low: 0, high: 0 });
   });
+});
+
+it('R3 a position beyond the end is moved to the log start, as KafkaJS does', async () => {
+  const { log, clock } = await setUp();
+  await append(log, ['0', '1', '2']);
+  log.deleteRecordsBefore(own(TOPIC, 0), 1);
+  const reader = await log.reader({ clientId: 'reader', topics: [TOPIC] });
+  const ears = new FollowRecorder(reader, own(TOPIC, 0), 99);
+  await clock.settle();
+  expect(ears.values).toEqual(['1', '2']);
 });
 
 it('the same calls give the same order of events, to the millisecond', async () => {
