@@ -35,6 +35,9 @@ export const RECEIVER_DEFAULTS: ReceiverSettings = {
   maxConnections: 10_000,
 };
 
+/** How long a failed append makes the receiver unhealthy when nothing else is appended. */
+const UNHEALTHY_MS = 15_000;
+
 export interface ReceiverOptions {
   readonly topic: string;
   readonly connections: ConnectionLookup;
@@ -45,7 +48,10 @@ export interface ReceiverOptions {
 }
 
 export interface ReceiverHealth extends HandlerState {
-  /** Listening, not stopping, and the last append that settled was acknowledged. */
+  /**
+   * Listening, not stopping, and not failing to append. A failure counts until the next acknowledgement, but not for
+   * longer than UNHEALTHY_MS: without traffic there would be no acknowledgement, and without health no traffic.
+   */
   readonly healthy: boolean;
   readonly listening: boolean;
 }
@@ -62,13 +68,14 @@ export interface Receiver {
 
 export function createReceiver(options: ReceiverOptions): Receiver {
   const settings = { ...RECEIVER_DEFAULTS, ...options.settings };
+  const nowMs = options.nowMs ?? Date.now;
   const handler = createWebhookHandler({
     ...settings,
     topic: options.topic,
     connections: options.connections,
     appender: options.appender,
     logger: options.logger,
-    nowMs: options.nowMs ?? Date.now,
+    nowMs,
   });
 
   const app = fastify({
@@ -109,7 +116,8 @@ export function createReceiver(options: ReceiverOptions): Receiver {
     health() {
       const state = handler.state();
       const listening = app.server.listening;
-      return { ...state, listening, healthy: listening && !state.shuttingDown && state.failedSinceAck === 0 };
+      const failing = state.failedSinceAck > 0 && nowMs() - (state.lastFailureAtMs ?? 0) < UNHEALTHY_MS;
+      return { ...state, listening, healthy: listening && !state.shuttingDown && !failing };
     },
   };
 }

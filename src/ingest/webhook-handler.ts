@@ -52,6 +52,7 @@ export interface HandlerState {
   /** Appends that failed or timed out since the last one that was acknowledged. */
   readonly failedSinceAck: number;
   readonly lastAckAtMs: number | null;
+  readonly lastFailureAtMs: number | null;
 }
 
 export interface WebhookHandler {
@@ -86,6 +87,7 @@ export function createWebhookHandler(options: HandlerOptions): WebhookHandler {
   let openRequests = 0;
   let failedSinceAck = 0;
   let lastAckAtMs: number | null = null;
+  let lastFailureAtMs: number | null = null;
 
   function find(connectionId: string): PreparedConnection | 'unreadable' | undefined {
     const connection = connections.get(connectionId);
@@ -111,6 +113,7 @@ export function createWebhookHandler(options: HandlerOptions): WebhookHandler {
       answered = true;
       openRequests -= 1;
       failedSinceAck += 1;
+      lastFailureAtMs = nowMs();
       refuse(response, refusal, null);
     };
     const timer = setTimeout(fail, options.appendTimeoutMs, NOT_STORED);
@@ -194,6 +197,13 @@ export function createWebhookHandler(options: HandlerOptions): WebhookHandler {
       shuttingDown = true;
     },
     counters: tally.counters,
-    state: () => ({ shuttingDown, openRequests, heldBytes: budget.heldBytes, failedSinceAck, lastAckAtMs }),
+    state: () => ({
+      shuttingDown,
+      openRequests,
+      heldBytes: budget.heldBytes,
+      failedSinceAck,
+      lastAckAtMs,
+      lastFailureAtMs,
+    }),
   };
 }

@@ -23,6 +23,8 @@ export const HEADER = {
   sourceTopic: 'source_topic',
   sourcePartition: 'source_partition',
   sourceOffset: 'source_offset',
+  /** On control records: which write this is, so that its writer knows it when it comes back. */
+  writeId: 'write_id',
 } as const;
 
 export type Channel = 'webhook' | 'poll' | 'backfill' | 'replay';

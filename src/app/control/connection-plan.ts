@@ -1,0 +1,51 @@
+/** What becomes of a connection when it is added or changed. Pure. */
+import { CodedError } from '../../base/errors.ts';
+import type { Secret } from '../../base/secret.ts';
+import type { Connection, ConnectionWithTokens } from '../../fibric/connection.ts';
+
+/** The vendor has no rotation of its own: the old webhook's token and the new one's are both live for a while. */
+export const MAX_LIVE_TOKENS = 2;
+
+export interface ConnectionChange {
+  readonly connection: Connection;
+  /** Needed for a new connection; for one that exists it joins the live ones. */
+  readonly token?: Secret | undefined;
+  /** Afterwards only the newest token is live. */
+  readonly dropOld?: boolean | undefined;
+}
+
+export interface PlanContext {
+  /** The connection as it is, under the same tenant and id. */
+  readonly existing: ConnectionWithTokens | undefined;
+  /** All connections there are. */
+  readonly all: readonly Connection[];
+}
+
+/** Throws `connection_conflict` when the change cannot be made. */
+export function planConnection(change: ConnectionChange, { existing, all }: PlanContext): ConnectionWithTokens {
+  const { connection } = change;
+  const { tenantId, connectionId, name } = connection;
+  const others = all.filter((other) => other.tenantId !== tenantId || other.connectionId !== connectionId);
+  if (others.some((other) => other.connectionId === connectionId)) {
+    throw conflict('the connection id belongs to another tenant', connection);
+  }
+  if (others.some((other) => other.tenantId === tenantId && other.name === name)) {
+    throw conflict(`the tenant has another connection of the name ${name}`, connection);
+  }
+  return { ...connection, webhookTokens: planTokens(existing?.webhookTokens ?? [], change) };
+}
+
+function planTokens(live: readonly Secret[], { connection, token, dropOld }: ConnectionChange): readonly Secret[] {
+  const known = live.some((one) => one.reveal() === token?.reveal());
+  const all = token === undefined || known ? live : [...live, token];
+  const kept = dropOld ? all.slice(-1) : all;
+  if (kept.length === 0) throw conflict('a new connection needs a webhook token', connection);
+  if (kept.length > MAX_LIVE_TOKENS) {
+    throw conflict(`${MAX_LIVE_TOKENS} tokens are live already; drop the old one first`, connection);
+  }
+  return kept;
+}
+
+function conflict(message: string, { tenantId, connectionId }: Connection): CodedError {
+  return new CodedError('connection_conflict', message, { tenantId, connectionId });
+}

@@ -1,0 +1,19 @@
+/** The connection store as a process opens it: the control topic of the settings, with the master key of the environment. */
+import type { Log } from '../../kafka/port.ts';
+import { topicNames } from '../../kafka/topics.ts';
+import type { Settings } from '../settings.ts';
+import type { ControlLogger } from './control-topic.ts';
+import { loadMasterKeys } from './master-key.ts';
+import { createKeyring } from './seal.ts';
+import { type ConnectionStore, openConnectionStore } from './store.ts';
+
+export interface OpenControlOptions {
+  readonly log: Log;
+  readonly settings: Settings;
+  readonly logger: ControlLogger;
+}
+
+export async function openControl({ log, settings, logger }: OpenControlOptions): Promise<ConnectionStore> {
+  const keys = await loadMasterKeys({ CN_MASTER_KEY_FILE: settings.masterKeyFile, CN_MASTER_KEY: settings.masterKey });
+  return openConnectionStore({ log, topics: topicNames(settings.topicPrefix), keyring: createKeyring(keys), logger });
+}

@@ -1,0 +1,128 @@
+/**
+ * Connections, kept in the compacted control topic and in the memory of every process that follows it.
+ *
+ * Open resolves when everything written before has been read. Two processes that change the same connection in the same
+ * moment both succeed and the later write wins: changes are made by people, one at a time.
+ */
+import { CodedError } from '../../base/errors.ts';
+import type { ConnectionWithTokens } from '../../fibric/connection.ts';
+import type { Log, LogRecord } from '../../kafka/port.ts';
+import type { TopicNames } from '../../kafka/topics.ts';
+import { type ConnectionChange, planConnection } from './connection-plan.ts';
+import { connectionKey, encodeConnection } from './connection-record.ts';
+import { ConnectionTable, type Problem } from './connection-table.ts';
+import { type ControlLogger, ControlTopic, type ControlTopicHealth } from './control-topic.ts';
+import type { Keyring } from './seal.ts';
+
+export interface ConnectionStoreOptions {
+  readonly log: Log;
+  readonly topics: Pick<TopicNames, 'control'>;
+  readonly keyring: Keyring;
+  readonly logger: ControlLogger;
+  /** `quiet` for those without the right to write, at the price of a wait; see ControlTopic. */
+  readonly catchUp?: 'barrier' | 'quiet';
+  /** Bounds opening and every write. */
+  readonly timeoutMs?: number;
+  readonly quietMs?: number;
+}
+
+export interface StoreHealth extends ControlTopicHealth {
+  /** Following the topic. Single unreadable connections do not make the others unready. */
+  readonly ready: boolean;
+  readonly connections: number;
+  readonly problems: readonly Problem[];
+}
+
+export interface ConnectionStore {
+  /** The same object until the connection changes. */
+  get(connectionId: string): ConnectionWithTokens | undefined;
+  /** The connection exists, but its latest record cannot be read here. */
+  unreadable(connectionId: string): boolean;
+  list(): readonly ConnectionWithTokens[];
+  /** Adds a connection or changes one; resolves when this store shows it. */
+  add(change: ConnectionChange): Promise<ConnectionWithTokens>;
+  /** Throws `connection_unknown` when there is none (of this tenant, where one is named). */
+  remove(connectionId: string, tenantId?: string): Promise<void>;
+  /** Calls back after each change, with the id of the connection. Returns how to stop. */
+  onChange(listener: (connectionId: string) => void): () => void;
+  health(): StoreHealth;
+  close(): Promise<void>;
+}
+
+export async function openConnectionStore(options: ConnectionStoreOptions): Promise<ConnectionStore> {
+  const { log, keyring, logger, timeoutMs = 15_000 } = options;
+  const table = new ConnectionTable(keyring);
+  const listeners = new Set<(connectionId: string) => void>();
+  let changing: Promise<unknown> = Promise.resolve();
+
+  const received = ({ key, value }: LogRecord): void => {
+    if (key === null) return;
+    const change = table.apply(key.toString('utf8'), value);
+    if (change === undefined) return;
+    if (change.problem !== undefined) {
+      logger.error({ event: 'control.connection_problem', ...change.problem }, change.problem.message);
+    }
+    for (const listener of listeners) listener(change.connectionId);
+  };
+
+  const control = await ControlTopic.open({ log, topic: options.topics.control, logger, received });
+  try {
+    if (options.catchUp === 'quiet') await control.catchUpByQuiet(options.quietMs ?? 2_000);
+    else await control.catchUpByBarrier(timeoutMs);
+  } catch (error) {
+    await control.close();
+    throw error;
+  }
+
+  /** One change of this store at a time: each is planned on what the one before has led to. */
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = changing.then(work);
+    changing = result.catch(() => undefined);
+    return result;
+  }
+
+  return {
+    get: (connectionId) => table.get(connectionId),
+    unreadable: (connectionId) => table.unreadable(connectionId),
+    list: () => table.list().map(({ connection }) => connection),
+    add: (change) =>
+      inTurn(async () => {
+        const { tenantId, connectionId } = change.connection;
+        const stored = table.stored(connectionId);
+        const existing = stored?.connection.tenantId === tenantId ? stored : undefined;
+        const all = table.list().map(({ connection }) => connection);
+        const connection = planConnection(change, { existing: existing?.connection, all });
+        const createdAtMs = existing?.createdAtMs ?? log.clock.nowMs();
+        await control.write(
+          connectionKey(connection),
+          encodeConnection({ connection, createdAtMs }, keyring),
+          timeoutMs,
+        );
+        return connection;
+      }),
+    remove: (connectionId, tenantId) =>
+      inTurn(async () => {
+        const keys = table
+          .keysOf(connectionId)
+          .filter((key) => tenantId === undefined || key === connectionKey({ tenantId, connectionId }));
+        if (keys.length === 0)
+          throw new CodedError('connection_unknown', 'no connection has this id', { connectionId });
+        if (keys.length > 1) {
+          throw new CodedError('connection_conflict', 'two tenants claim this id; name the tenant', { connectionId });
+        }
+        for (const key of keys) await control.write(key, null, timeoutMs);
+      }),
+    onChange(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    health() {
+      const health = control.health();
+      return { ...health, ready: health.following, connections: table.list().length, problems: table.problems() };
+    },
+    async close() {
+      await changing;
+      await control.close();
+    },
+  };
+}
