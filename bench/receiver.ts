@@ -2,7 +2,8 @@
  * The receiver in front of a real broker, beside a bare node:http server that only verifies the HMAC and, with --peers,
  * a signed Camel route. Same bodies, same generator, alternating in one run: the ratios are the result.
  *
- *   node bench/receiver.ts [--peers] [--quick] [--seconds 8] [--rounds 5] [--connections 64,256] [--out file.json]
+ *   node bench/receiver.ts [--peers] [--quick] [--seconds 8] [--rounds 5] [--connections 64,256]
+ *                          [--only bare,ours,camel] [--out file.json]
  *
  * Needs wrk, and KAFKA_BROKERS and SCHEMA_REGISTRY_URL (`make bench` provides them).
  */
@@ -49,6 +50,7 @@ const { values } = parseArgs({
     seconds: { type: 'string' },
     rounds: { type: 'string' },
     connections: { type: 'string', default: '64,256' },
+    only: { type: 'string' },
     out: { type: 'string' },
   },
 });
@@ -63,8 +65,10 @@ await runBench('receiver', values.out, async (context) => {
   const folder = writeBodies();
   const targets: Target[] = [];
   try {
-    for (const start of [startBare, startOurs, ...(withPeers(context) ? [startCamel] : [])])
-      targets.push(await start(context, FIRST_PORT + targets.length));
+    const starts = { bare: startBare, ours: startOurs, ...(withPeers(context) ? { camel: startCamel } : {}) };
+    for (const [name, start] of Object.entries(starts))
+      if (values.only?.split(',').includes(name) ?? true)
+        targets.push(await start(context, FIRST_PORT + targets.length));
     // Everything warm before anything counts; JVMs need it most.
     for (const target of targets) measure(folder, target, 64, 0, values.quick ? 2 : 8);
     const samples: Sample[] = [];
@@ -183,12 +187,14 @@ async function checkStored(context: BenchContext, targets: readonly Target[]) {
   return rows;
 }
 
-const group = (samples: readonly Sample[], target: string, connections: number) =>
-  samples.filter((sample) => sample.target === target && sample.connections === connections);
+function group(samples: readonly Sample[], target: string, connections: number): readonly Sample[] {
+  return samples.filter((sample) => sample.target === target && sample.connections === connections);
+}
 
 /** Ours to each other, round by round, then the median: what disturbs the machine disturbs both. */
 function ratios(samples: readonly Sample[]) {
-  const others = [...new Set(samples.map((sample) => sample.target))].filter((name) => name !== 'ours');
+  const names = [...new Set(samples.map((sample) => sample.target))];
+  const others = names.includes('ours') ? names.filter((name) => name !== 'ours') : [];
   const counts = [...new Set(samples.map((sample) => sample.connections))];
   return counts.flatMap((connections) =>
     others.map((other) => {

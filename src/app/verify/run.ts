@@ -3,7 +3,7 @@
  *
  * Complete means: the manifest has ended, every expected envelope was seen, nothing that concerns the flood came for
  * `settleMs` (so that a late double is caught) and every partition was read to its end after that. Without progress for
- * `timeoutMs` it stops incomplete.
+ * `timeoutMs`, or at its deadline, it stops incomplete.
  */
 import { CodedError } from '../../base/errors.ts';
 import { HEADER } from '../../kafka/headers.ts';
@@ -29,6 +29,8 @@ export interface VerifyOptions {
   readonly follow: boolean;
   /** Longest wait without any progress. */
   readonly timeoutMs: number;
+  /** The whole of it ends by then, progress or not. */
+  readonly deadlineMs: number;
   /** How long nothing new may have come before the books are closed. */
   readonly settleMs: number;
   readonly strict: boolean;
@@ -41,6 +43,7 @@ export const VERIFY_DEFAULTS = {
   reader: 'auto',
   follow: false,
   timeoutMs: 30_000,
+  deadlineMs: 3_600_000,
   settleMs: 1_000,
   strict: false,
   allowDead: false,
@@ -257,22 +260,26 @@ class VerifyRun {
       this.#lastChangeMs = nowMs;
       this.#lastProgressMs = nowMs;
     }
-    // Records that do not concern the flood are progress only while the backlog is read: they may never end.
-    if (envelopes !== this.#lastEnvelopes && !this.#ends.backlogRead) this.#lastProgressMs = nowMs;
+    // Any record is progress while the backlog is read, and while the manifest, which is written in batches, may yet
+    // explain it. After that records that do not concern the flood are not: they may never end.
+    const mayConcern = !this.#ends.backlogRead || !this.#manifestEnded;
+    if (envelopes !== this.#lastEnvelopes && mayConcern) this.#lastProgressMs = nowMs;
     this.#lastState = state;
     this.#lastEnvelopes = envelopes;
     const allSeen = this.#manifestEnded && seen >= expected;
     const settledAtMs = this.#lastChangeMs + this.#options.settleMs;
     if (allSeen && nowMs >= settledAtMs && this.#ends.readSince(settledAtMs)) return COMPLETE;
     if (this.#io.signal?.aborted) return 'it was stopped from outside';
-    if (nowMs - this.#lastProgressMs < this.#options.timeoutMs) return null;
+    const overdue = nowMs - this.#startedAtMs >= this.#options.deadlineMs;
+    if (!overdue && nowMs - this.#lastProgressMs < this.#options.timeoutMs) return null;
     const waitedFor = !this.#manifestEnded
       ? 'the manifest to end'
       : allSeen
         ? 'the reader to reach the end of the topics'
         : `${number(expected - seen)} envelopes`;
     const notice = this.#notice === '' ? '' : ` (the reader last said: ${this.#notice})`;
-    return `no progress for ${this.#options.timeoutMs} ms, waiting for ${waitedFor}${notice}`;
+    const why = overdue ? 'the deadline has passed' : `no progress for ${this.#options.timeoutMs} ms`;
+    return `${why}, waiting for ${waitedFor}${notice}`;
   }
 
   #progressLine(reader: TopicReader): string {
