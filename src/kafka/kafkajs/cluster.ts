@@ -2,7 +2,7 @@
  * KafkaJS's cluster object: what its public admin client lacks. ListOffsets at read_uncommitted (the admin's "high" is the
  * last stable offset, which stands still while a transaction is open), and moving a group's offsets without joining it.
  *
- * This is not public API; the version is pinned and test/integration/kafkajs-admin.test.ts proves every call.
+ * This is not public API; the version is pinned and the conformance suite proves every call.
  */
 import type { Kafka } from 'kafkajs';
 

@@ -11,20 +11,24 @@
  * C4 a handler that throws does not reach KafkaJS, which would stop for good on a TypeError and say so to nobody: the
  *    partition is paused with the records unread and the error is reported
  * C5 after a crash the client is replaced by a new one; KafkaJS's own restart keeps state that may be what broke it
+ * C6 a client that goes silent is replaced too: without an accepted heartbeat for a session timeout the group has given our
+ *    partitions away, while KafkaJS may wait through minutes of request timeouts on a dead connection
  */
 import type { Consumer, EachBatchPayload, PartitionAssigner } from 'kafkajs';
 import { CodedError } from '../../base/errors.ts';
 import type { LogRecord, TopicPartition } from '../port.ts';
-import { coded, isHopeless, messageOf } from './failures.ts';
+import { coded, isHopeless, isUnknownTopic, messageOf } from './failures.ts';
 import { toRecords } from './messages.ts';
 import { type ClientOptions, createKafka } from './settings.ts';
-import { withDeadline } from './waiting.ts';
+import { retrying, withDeadline } from './waiting.ts';
 
 /** A fetcher with nothing to fetch sleeps this long before it sees a resume. */
 const MAX_WAIT_MS = 100;
 const RESTART_MIN_MS = 250;
 const RESTART_MAX_MS = 5_000;
 const CLOSE_TIMEOUT_MS = 15_000;
+const WATCHES_PER_SESSION = 4;
+const MIN_REBALANCE_TIMEOUT_MS = 10_000;
 
 /** Each call returns at once. */
 export interface ConsumerEvents {
@@ -65,10 +69,13 @@ export class ManagedConsumer {
   #consumer: Consumer | undefined;
   #joined = false;
   #joinedAtMs = 0;
+  /** When the coordinator last let us join or accepted a heartbeat. */
+  #aliveAtMs = 0;
   #heartbeatSentAtMs = 0;
   #closed = false;
   #established = false;
   #restart: NodeJS.Timeout | undefined;
+  #watchdog: NodeJS.Timeout | undefined;
   #starting: Promise<void> = Promise.resolve();
   #restarts = 0;
 
@@ -76,14 +83,23 @@ export class ManagedConsumer {
     this.#options = options;
   }
 
-  /** Resolves when the group has been joined for the first time. */
+  /** Resolves when the group has been joined for the first time; a coordinator that is not there yet is waited for. */
   static async start(options: ConsumerOptions): Promise<ManagedConsumer> {
     const managed = new ManagedConsumer(options);
     const doing = `Joining group ${options.groupId}`;
-    try {
+    const attempt = async () => {
       managed.#starting = managed.#start();
-      await withDeadline(managed.#starting, options.client.settings.operationTimeoutMs, doing);
+      await managed.#starting.catch((error) => {
+        managed.#discard();
+        throw error;
+      });
+    };
+    try {
+      const timeoutMs = options.client.settings.operationTimeoutMs;
+      const worthRetrying = (error: unknown) => !isHopeless(error) && !isUnknownTopic(error);
+      await retrying(attempt, { doing, timeoutMs, firstPauseMs: 100, maxPauseMs: 1_000, worthRetrying });
       managed.#established = true;
+      managed.#watchdog = setInterval(() => managed.#watch(), options.sessionTimeoutMs / WATCHES_PER_SESSION);
     } catch (error) {
       managed.#closed = true;
       managed.#discard();
@@ -122,8 +138,7 @@ export class ManagedConsumer {
   /** Leaves the group; no event follows. */
   async close(): Promise<void> {
     if (this.#closed) return;
-    this.#closed = true;
-    clearTimeout(this.#restart);
+    this.#end();
     const doing = `Leaving group ${this.#options.groupId}`;
     const leave = async () => {
       await this.#starting.catch(() => undefined); // KafkaJS forgets to leave when stopped while it joins
@@ -147,7 +162,7 @@ export class ManagedConsumer {
       groupId,
       partitionAssigners: [assigner],
       sessionTimeout: sessionTimeoutMs,
-      rebalanceTimeout: Math.max(sessionTimeoutMs, 10_000),
+      rebalanceTimeout: this.#rebalanceTimeoutMs,
       heartbeatInterval: heartbeatIntervalMs,
       maxWaitTimeInMs: MAX_WAIT_MS,
       minBytes: 1,
@@ -155,7 +170,7 @@ export class ManagedConsumer {
       maxBytes: this.#options.maxBytes,
       metadataMaxAge: 60_000,
       allowAutoTopicCreation: false,
-      retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 8, restartOnFailure: async () => false }, // C5
+      retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 5, restartOnFailure: async () => false }, // C5
     });
     const failedToJoin = Promise.withResolvers<never>();
     this.#consumer = consumer;
@@ -179,6 +194,7 @@ export class ManagedConsumer {
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
       if (!current()) return;
       this.#joinedAtMs = Date.now();
+      this.#aliveAtMs = this.#joinedAtMs;
       const assignment = Object.entries(payload.memberAssignment);
       consumer.pause(assignment.map(([topic, partitions]) => ({ topic, partitions: [...partitions] }))); // C1
       this.#partitions.clear();
@@ -198,9 +214,10 @@ export class ManagedConsumer {
       if (payload.apiName === 'Heartbeat') this.#heartbeatSentAtMs = payload.createdAt;
     });
     consumer.on(consumer.events.HEARTBEAT, () => {
+      if (!current() || !this.#joined) return;
+      this.#aliveAtMs = Date.now();
       const atMs = this.#heartbeatSentAtMs;
-      if (current() && this.#joined && atMs >= this.#joinedAtMs)
-        this.#guarded('heartbeat', () => events.heartbeat(atMs));
+      if (atMs >= this.#joinedAtMs) this.#guarded('heartbeat', () => events.heartbeat(atMs));
     });
     consumer.on(consumer.events.CRASH, ({ payload }) => {
       failedToJoin(payload.error);
@@ -239,13 +256,33 @@ export class ManagedConsumer {
     this.#lost();
     this.#discard();
     if (isHopeless(error)) {
-      this.#closed = true;
+      this.#end();
       this.#guarded('gone', () =>
         this.#options.events.gone(coded(error, `The consumer of ${this.#options.groupId} stopped`)),
       );
       return;
     }
     this.#scheduleRestart(error);
+  }
+
+  /** C6. Joining may take as long as the slowest member has, and the request its own time. */
+  #watch(): void {
+    if (this.#consumer === undefined) return; // a new one is already on its way
+    const { sessionTimeoutMs, client } = this.#options;
+    const joiningMs = 2 * this.#rebalanceTimeoutMs + client.settings.requestTimeoutMs;
+    const silentMs = Date.now() - this.#aliveAtMs;
+    if (silentMs <= (this.#joined ? sessionTimeoutMs : joiningMs)) return;
+    this.#crashed(new CodedError('log_unavailable', `The group coordinator has been silent for ${silentMs} ms`));
+  }
+
+  get #rebalanceTimeoutMs(): number {
+    return Math.max(this.#options.sessionTimeoutMs, MIN_REBALANCE_TIMEOUT_MS);
+  }
+
+  #end(): void {
+    this.#closed = true;
+    clearTimeout(this.#restart);
+    clearInterval(this.#watchdog);
   }
 
   #discard(): void {
@@ -266,6 +303,7 @@ export class ManagedConsumer {
       'Kafka consumer lost, rejoining',
     );
     this.#restart = setTimeout(() => {
+      this.#aliveAtMs = Date.now();
       this.#starting = this.#start();
       this.#starting.catch((failure) => {
         if (this.#closed || this.#consumer === undefined) return; // closed, or CRASH has already dealt with it
@@ -285,7 +323,7 @@ export class ManagedConsumer {
         'A consumer event handler threw',
       );
       if (event !== 'gone') {
-        this.#closed = true;
+        this.#end();
         this.#discard();
         const fatal = new CodedError(
           'log_fatal',

@@ -41,17 +41,16 @@ const ROUTINE = [
 /** KafkaJS logs each refused request and then throws the same error at us. */
 const SAID_TWICE = /^Response [A-Z]/;
 
-/** Told by errors, listener calls and health of this house, so no second alarm is raised. */
+/** Many lines a second while a broker is away; told once by the errors and the consumer's own warning of this house. */
 const TOLD_ELSEWHERE = ['Connection error', 'Connection timeout', 'Failed to connect', 'Crash: ', 'Closed connection'];
 
 /** The level a KafkaJS line is passed on at. */
 export function levelOf(level: logLevel, message: string, error: string): Level {
   const text = `${message} ${error}`;
   if (level === logLevel.INFO || level === logLevel.DEBUG) return 'debug';
-  if (SAID_TWICE.test(message) || ROUTINE.some((part) => text.includes(part))) return 'debug';
-  if (level === logLevel.WARN) return 'info';
-  if (TOLD_ELSEWHERE.some((part) => text.includes(part))) return 'warn';
-  return 'error';
+  if (SAID_TWICE.test(message)) return 'debug';
+  if (ROUTINE.some((part) => text.includes(part)) || TOLD_ELSEWHERE.some((part) => text.includes(part))) return 'debug';
+  return level === logLevel.WARN ? 'info' : 'error';
 }
 
 /** A KafkaJS log creator that writes to `logger`. */

@@ -15,8 +15,8 @@ import type { ClientOptions } from './settings.ts';
 /** Restores want large fetches, yet one fetch is decoded in one go and must not hold the event loop for long. */
 const MAX_BYTES_PER_PARTITION = 2_097_152;
 const MAX_BYTES = 8_388_608;
-const SESSION_TIMEOUT_MS = 30_000;
-const HEARTBEAT_INTERVAL_MS = 3_000;
+const SESSION_TIMEOUT_MS = 15_000;
+const HEARTBEAT_INTERVAL_MS = 1_500;
 
 export interface ReaderOptions {
   readonly client: ClientOptions;

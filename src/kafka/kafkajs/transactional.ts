@@ -91,9 +91,10 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
     }
   }
 
-  /** Aborts what a failure left open, so that readers do not wait for the broker's timeout, then disconnects. */
+  /** Aborts what a failure left open, so that readers need not wait for the broker's timeout, then disconnects. */
   async close(): Promise<void> {
     if (this.#phase === 'closed') return;
+    const spent = this.#phase !== 'ready';
     this.#phase = 'closed';
     const open = this.#open;
     this.#open = undefined;
@@ -101,14 +102,18 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
       // Best effort: the next holder's opening aborts it too.
       await withDeadline(open.abort(), ABORT_TIMEOUT_MS, 'Aborting').catch(() => undefined);
     }
+    const disconnected = this.#client.disconnect();
+    if (spent) {
+      // Disconnecting waits for requests nobody will answer, and recovery must not wait for that. A send given up by its
+      // deadline may also reconnect from its retry loop; disconnect again when it has ended.
+      disconnected.catch(() => undefined);
+      this.#running?.finally(() => this.#client.disconnect()).catch(() => undefined);
+      return;
+    }
     const { operationTimeoutMs } = this.#clientOptions.settings;
-    // A send given up by its deadline may reconnect the client from its retry loop; disconnect again when it has ended.
-    this.#running?.finally(() => this.#client.disconnect()).catch(() => undefined);
-    await withDeadline(this.#client.disconnect(), operationTimeoutMs, 'Closing a transactional producer').catch(
-      (error) => {
-        throw coded(error, 'Closing a transactional producer');
-      },
-    );
+    await withDeadline(disconnected, operationTimeoutMs, 'Closing a transactional producer').catch((error) => {
+      throw coded(error, 'Closing a transactional producer');
+    });
   }
 
   async #run({ appends, offsets }: Transaction): Promise<void> {
