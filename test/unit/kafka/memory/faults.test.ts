@@ -294,6 +294,17 @@ describe('misuse that a real broker would punish later', () => {
   });
 });
 
+it('R2 a delivery already scheduled does not survive a stop', async () => {
+  const { log, clock } = await setUp();
+  await append(log, ['stock']);
+  const reader = await log.reader({ clientId: 'reader', topics: [TOPIC] });
+  const ears = new FollowRecorder(reader, own(TOPIC, 0));
+  const stopped = ears.follow.stop();
+  await clock.settle();
+  await stopped;
+  expect(ears.records).toEqual([]);
+});
+
 it('R3 a position beyond the end is moved to the log start, as KafkaJS does', async () => {
   const { log, clock } = await setUp();
   await append(log, ['0', '1', '2']);
