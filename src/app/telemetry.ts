@@ -1,6 +1,6 @@
 /**
  * Logs and metrics. Every metric stands in the one table below (`docs/metrics.md` is generated from it); labels are of
- * low cardinality: never an id. One wide log line per unit of work, written by the `events.ts` functions.
+ * low cardinality: never an id. One wide log line per unit of work.
  */
 import { type Logger, pino } from 'pino';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
@@ -15,24 +15,49 @@ interface MetricRow {
 }
 
 export const METRICS = {
-  cnk_webhooks_total: {
+  cnk_webhooks_accepted_total: {
     kind: 'counter',
-    help: 'Webhooks answered, by status code and reason.',
-    labels: ['status', 'reason'],
-  },
-  cnk_webhook_unknown_events_total: {
-    kind: 'counter',
-    help: 'Accepted webhooks whose event name is not in the catalogue.',
+    help: 'Webhooks acknowledged by the log and answered 2xx.',
     labels: [],
   },
-  cnk_ingest_queue_records: { kind: 'gauge', help: 'Webhooks waiting for the broker.', labels: [] },
-  cnk_ingest_queue_bytes: { kind: 'gauge', help: 'Bytes waiting for the broker.', labels: [] },
-  cnk_process_records_total: { kind: 'counter', help: 'Raw records processed.', labels: [] },
-  cnk_process_changes_total: {
+  cnk_webhooks_accepted_bytes_total: { kind: 'counter', help: 'Body bytes of accepted webhooks.', labels: [] },
+  cnk_webhooks_refused_total: { kind: 'counter', help: 'Webhooks not accepted, by error code.', labels: ['code'] },
+  cnk_webhooks_events_total: {
     kind: 'counter',
-    help: 'Changes by verdict: emitted, late, duplicate, reprocessed, ignored, dead.',
+    help: 'Accepted webhooks by event name, of those the vendor documents.',
+    labels: ['event_name'],
+  },
+  cnk_webhooks_unknown_event_total: {
+    kind: 'counter',
+    help: 'Accepted webhooks under any other event name.',
+    labels: [],
+  },
+  cnk_webhooks_malformed_total: {
+    kind: 'counter',
+    help: 'Accepted webhooks that are not a JSON object; they will be dead-lettered.',
+    labels: [],
+  },
+  cnk_webhooks_abandoned_total: {
+    kind: 'counter',
+    help: 'Webhooks whose sender left before the body was complete.',
+    labels: [],
+  },
+  cnk_ingest_held_records: { kind: 'gauge', help: 'Webhooks waiting for the broker.', labels: [] },
+  cnk_ingest_held_bytes: { kind: 'gauge', help: 'Bytes waiting for the broker.', labels: [] },
+  cnk_process_records_total: { kind: 'counter', help: 'Raw records processed.', labels: [] },
+  cnk_process_verdicts_total: {
+    kind: 'counter',
+    help: 'Raw records by verdict: emitted, duplicate, reprocessed, nothing.',
     labels: ['verdict'],
   },
+  cnk_process_envelopes_total: { kind: 'counter', help: 'Envelopes by event type.', labels: ['event_type'] },
+  cnk_process_late_total: { kind: 'counter', help: 'Envelopes flagged late.', labels: [] },
+  cnk_process_collapsed_total: {
+    kind: 'counter',
+    help: 'Changes dropped because the other path, webhook or poll, had brought them.',
+    labels: [],
+  },
+  cnk_process_dead_letters_total: { kind: 'counter', help: 'Dead letters by error code.', labels: ['code'] },
   cnk_process_transactions_total: { kind: 'counter', help: 'Transactions committed.', labels: [] },
   cnk_process_transaction_seconds: { kind: 'histogram', help: 'Decide and commit of one transaction.', labels: [] },
   cnk_process_failures_total: {
@@ -56,6 +81,8 @@ type Labels = Readonly<Record<string, string>>;
 
 export interface Metrics {
   add(name: MetricName, amount?: number, labels?: Labels): void;
+  /** For a count kept elsewhere: brings the counter up to `total`, which never falls within a process. */
+  setTotal(name: MetricName, total: number, labels?: Labels): void;
   set(name: MetricName, value: number, labels?: Labels): void;
   observe(name: MetricName, value: number, labels?: Labels): void;
   /** Called before each scrape, to bring gauges up to date. */
@@ -77,8 +104,14 @@ export function createMetrics(): Metrics {
     else histograms.set(name, new Histogram({ ...common, buckets: SECONDS }));
   }
   const refreshers: (() => void)[] = [];
+  const totals = new Map<string, number>();
   return {
     add: (name, amount = 1, labels = {}) => counters.get(name)?.inc(labels, amount),
+    setTotal: (name, total, labels = {}) => {
+      const series = `${name}${JSON.stringify(labels)}`;
+      counters.get(name)?.inc(labels, total - (totals.get(series) ?? 0));
+      totals.set(series, total);
+    },
     set: (name, value, labels = {}) => gauges.get(name)?.set(labels, value),
     observe: (name, value, labels = {}) => histograms.get(name)?.observe(labels, value),
     onScrape: (refresh) => refreshers.push(refresh),

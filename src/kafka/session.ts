@@ -117,11 +117,11 @@ export class PartitionSession {
     const next: CommitOffset[] = [...offsets].map(([partition, offset]) => ({ topic, partition, offset }));
     try {
       await this.#producer.commit({ appends: all, offsets: { groupId, offsets: next } });
+      overlay.apply(log.clock.nowMs()); // may find the table full: then memory is behind the log, and S4 holds all the more
     } catch (error) {
       this.#spent = true;
       throw error;
     }
-    overlay.apply(log.clock.nowMs());
     for (const [partition, offset] of offsets) this.positions.set(partition, offset);
   }
 

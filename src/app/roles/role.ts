@@ -3,8 +3,6 @@ export interface Role {
   readonly name: RoleName;
   /** `ready` is true only when the role's work really gets done at this moment; `detail` says why not. */
   health(): { readonly ready: boolean; readonly detail: unknown };
-  /** Stops accepting work: from now on not ready, in-flight work goes on. */
-  drain(): void;
   /** Settles in-flight work and lets go of everything. */
   close(): Promise<void>;
 }

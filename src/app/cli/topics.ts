@@ -1,0 +1,60 @@
+/** `cn-kustomer topics`: the table of topics against the broker. */
+
+import { applyTopics, type TopicAction } from '../../kafka/reconcile.ts';
+import { topicNames } from '../../kafka/topics.ts';
+import { openLog } from '../log.ts';
+import { planAll, topicSettings } from '../topic-settings.ts';
+import { EXIT } from './io.ts';
+import type { AddCommand } from './program.ts';
+
+export const addTopics: AddCommand = (program, context, finish) => {
+  program
+    .command('topics')
+    .description('compare the topics with the table in the code; exit code 3 when they differ')
+    .option('--apply', 'create what is missing and set what differs; never changes a partition count')
+    .option('--tenant <id...>', 'also the envelope topics of these tenants (those that exist are always included)')
+    .action(async (options: { apply?: true; tenant?: string[] }) => {
+      const settings = context.settings();
+      const log = openLog(settings, context.logger());
+      try {
+        const topics = topicSettings(settings);
+        const tenants = [...(await knownTenants(log.admin, settings.topicPrefix)), ...(options.tenant ?? [])];
+        const plan = await planAll(log, topics, tenants);
+        for (const action of plan) context.print(describe(action, options.apply === true));
+        if (options.apply === true) await applyTopics(log.admin, plan);
+        const open = plan.some(
+          (action) => action.kind === 'refuse' || (action.kind !== 'keep' && options.apply !== true),
+        );
+        if (open) finish(EXIT.differs);
+      } finally {
+        await log.close();
+      }
+    });
+};
+
+/** Tenants that have an envelope topic. */
+export async function knownTenants(
+  admin: { describeTopics(): Promise<readonly { name: string }[]> },
+  prefix: string,
+): Promise<readonly string[]> {
+  const start = topicNames(prefix).events('');
+  const topics = await admin.describeTopics();
+  return topics.flatMap(({ name }) => (name.startsWith(start) ? [name.slice(start.length)] : []));
+}
+
+function describe(action: TopicAction, applied: boolean): string {
+  const settings = (config: Readonly<Record<string, string>>) =>
+    Object.entries(config)
+      .map(([key, value]) => `${key}=${value}`)
+      .join(' ');
+  switch (action.kind) {
+    case 'keep':
+      return `ok       ${action.name}`;
+    case 'create':
+      return `${applied ? 'created ' : 'missing '} ${action.topic.name}  partitions=${action.topic.partitions} ${settings(action.topic.config)}`;
+    case 'alter':
+      return `${applied ? 'altered ' : 'differs '} ${action.name}  ${settings(action.config)}`;
+    case 'refuse':
+      return `refused  ${action.name}  ${action.reason}`;
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * The service: starts the roles asked for behind one HTTP server, reports their health, and stops them in order.
+ *
+ * Shutdown: not ready → no new webhooks → open ones get their answer → the producer drains → transactions settle and
+ * the group is left → clients close. Bounded by SHUTDOWN_MS; what is late is reported and left to the broker's timeouts,
+ * which lose nothing.
+ */
+import type { AddressInfo } from 'node:net';
+import { type FastifyInstance, fastify } from 'fastify';
+import { CodedError } from '../base/errors.ts';
+import type { Envelope } from '../fibric/envelope.ts';
+import type { Log } from '../kafka/port.ts';
+import type { ConnectionStore } from './control/store.ts';
+import { startIngestRole } from './roles/ingest.ts';
+import { startProcessRole } from './roles/process.ts';
+import type { Role, RoleName } from './roles/role.ts';
+import type { Settings } from './settings.ts';
+import type { Logger, Metrics } from './telemetry.ts';
+
+export interface ServiceOptions {
+  readonly settings: Settings;
+  readonly roles: readonly RoleName[];
+  readonly log: Log;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly connections: ConnectionStore;
+  readonly encode: (envelope: Envelope) => Buffer;
+  /** A programming error, or a client gone for good: the process must end non-zero. */
+  readonly crashed: (error: unknown) => void;
+}
+
+export interface Service {
+  readonly address: AddressInfo;
+  health(): ServiceHealth;
+  close(): Promise<void>;
+}
+
+export interface ServiceHealth {
+  readonly ready: boolean;
+  readonly roles: Readonly<Record<string, unknown>>;
+}
+
+export async function startService(options: ServiceOptions): Promise<Service> {
+  const { settings, logger, metrics, connections } = options;
+  const roles: Role[] = [];
+  let stopping = false;
+  const health = (): ServiceHealth => {
+    const parts = roles.map((role) => [role.name, role.health()] as const);
+    const control = connections.health();
+    return {
+      ready: !stopping && control.ready && parts.every(([, part]) => part.ready),
+      roles: Object.fromEntries([['control', control], ...parts]),
+    };
+  };
+  const started = await start(options, roles);
+  addHealthRoutes(started.app, health, metrics);
+  metrics.onScrape(() => metrics.set('cnk_connections', connections.list().length));
+  const address = await started.listen();
+  logger.info(
+    { event: 'service.listening', host: address.address, port: address.port, roles: options.roles },
+    'listening',
+  );
+  return {
+    address,
+    health,
+    close: async () => {
+      stopping = true;
+      const closing = closeInOrder([...roles].reverse(), started.close);
+      await withinDeadline(closing, settings.shutdownMs);
+    },
+  };
+}
+
+interface Server {
+  readonly app: FastifyInstance;
+  listen(): Promise<AddressInfo>;
+  /** Only for a server no role owns. */
+  close(): Promise<void>;
+}
+
+async function start(options: ServiceOptions, roles: Role[]): Promise<Server> {
+  const { settings } = options;
+  const at = { host: settings.host, port: settings.port };
+  if (options.roles.includes('process')) roles.push(await startProcessRole(options));
+  if (options.roles.includes('ingest')) {
+    const ingest = await startIngestRole(options);
+    roles.push(ingest);
+    const { receiver } = ingest;
+    return { app: receiver.app, listen: () => receiver.listen(at), close: async () => undefined };
+  }
+  const app = fastify({ logger: false });
+  const listen = async () => {
+    await app.listen(at);
+    return app.server.address() as AddressInfo;
+  };
+  return { app, listen, close: () => app.close() };
+}
+
+/** `/healthz` answers while the process lives, `/readyz` only while its work gets done. */
+function addHealthRoutes(app: FastifyInstance, health: () => ServiceHealth, metrics: Metrics): void {
+  app.get('/healthz', async () => ({ status: 'alive' }));
+  app.get('/readyz', async (_request, reply) => {
+    const now = health();
+    return reply.code(now.ready ? 200 : 503).send({ status: now.ready ? 'ready' : 'not ready', ...now });
+  });
+  app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()));
+}
+
+async function closeInOrder(roles: readonly Role[], closeServer: () => Promise<void>): Promise<void> {
+  const errors: unknown[] = [];
+  for (const close of [...roles.map((role) => () => role.close()), closeServer]) {
+    await close().catch((error) => errors.push(error));
+  }
+  if (errors.length > 0) throw new AggregateError(errors, 'Some parts did not close cleanly');
+}
+
+async function withinDeadline(work: Promise<void>, deadlineMs: number): Promise<void> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => late.reject(new CodedError('shutting_down', `Shutdown took longer than ${deadlineMs} ms`)),
+    deadlineMs,
+  );
+  try {
+    await Promise.race([work, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
