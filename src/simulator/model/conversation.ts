@@ -17,17 +17,17 @@ export interface Actor {
 }
 
 export interface ConversationSeed {
-  readonly name?: string;
-  readonly externalId?: string;
-  readonly channel?: string;
-  readonly direction?: Direction;
-  readonly status?: 'open' | 'done';
-  readonly priority?: number;
-  readonly defaultLang?: string;
-  readonly tags?: readonly string[];
-  readonly assignedUsers?: readonly string[];
-  readonly assignedTeams?: readonly string[];
-  readonly custom?: Attributes;
+  readonly name?: string | undefined;
+  readonly externalId?: string | undefined;
+  readonly channel?: string | undefined;
+  readonly direction?: Direction | undefined;
+  readonly status?: 'open' | 'done' | undefined;
+  readonly priority?: number | undefined;
+  readonly defaultLang?: string | undefined;
+  readonly tags?: readonly string[] | undefined;
+  readonly assignedUsers?: readonly string[] | undefined;
+  readonly assignedTeams?: readonly string[] | undefined;
+  readonly custom?: Attributes | undefined;
 }
 
 /** The fields a conversation can be edited in; absent means unchanged. Arrays replace the whole array. */

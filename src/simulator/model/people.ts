@@ -5,8 +5,10 @@ import { type Attributes, isoTime } from './resource.ts';
 export interface CustomerSeed {
   readonly name?: string | undefined;
   readonly externalId?: string | undefined;
-  readonly email?: string | undefined;
-  readonly phone?: string | undefined;
+  readonly username?: string | undefined;
+  readonly gender?: string | undefined;
+  readonly emails?: readonly Attributes[] | undefined;
+  readonly phones?: readonly Attributes[] | undefined;
   readonly locale?: string | undefined;
   readonly tags?: readonly string[] | undefined;
   readonly custom?: Attributes | undefined;
@@ -24,11 +26,10 @@ export function newCustomer(seed: CustomerSeed, nowMs: number): Attributes {
     externalIds:
       seed.externalId === undefined ? [] : [{ externalId: seed.externalId, verified: false, externalVerified: false }],
     sharedExternalIds: [],
-    username: null,
-    emails:
-      seed.email === undefined ? [] : [{ type: 'home', email: seed.email, verified: false, externalVerified: false }],
+    username: seed.username ?? null,
+    emails: seed.emails ?? [],
     sharedEmails: [],
-    phones: seed.phone === undefined ? [] : [{ type: 'mobile', phone: seed.phone, verified: false }],
+    phones: seed.phones ?? [],
     sharedPhones: [],
     socials: [],
     urls: [],
@@ -36,7 +37,7 @@ export function newCustomer(seed: CustomerSeed, nowMs: number): Attributes {
     recentLocation: {},
     locale: seed.locale ?? null,
     birthdayAt: null,
-    gender: null,
+    gender: seed.gender ?? null,
     avatarUrl: null,
     tags: seed.tags ?? [],
     sentiment: {},

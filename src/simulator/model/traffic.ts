@@ -66,7 +66,7 @@ export function staffOrganisation(organisation: Organisation, nowMs: number): re
 export function openConversation(organisation: Organisation, nowMs: number, random: Random): readonly ModelEvent[] {
   const known = random.chance(1 / 3) ? organisation.customers.pick(random) : undefined;
   const name = `${random.pick(FIRST_NAMES)} ${random.pick(LAST_NAMES)}`;
-  const customer = known ? { customerId: known.id } : { customer: { name, email: `${emailName(name)}@example.org` } };
+  const customer = known ? { customerId: known.id } : { customer: { name, emails: [emailOf(name)] } };
   const seed = { name: subject(random), channel: random.pick(CHANNELS), priority: 1 + random.int(5) };
   return organisation.createConversation(
     nowMs,
@@ -214,8 +214,8 @@ function subject(random: Random): string {
   return `${random.pick(SUBJECTS)} #${10_000 + random.int(90_000)}`;
 }
 
-function emailName(name: string): string {
-  return name.toLowerCase().replace(' ', '.');
+function emailOf(name: string): Attributes {
+  return { type: 'home', email: `${name.toLowerCase().replace(' ', '.')}@example.org`, verified: false };
 }
 
 const SURVEY_FORM_ID = '5e0c3d2f1a2b3c4d5e6f7a8b';
