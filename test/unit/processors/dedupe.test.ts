@@ -343,6 +343,15 @@ describe('I7: bounds', () => {
     );
   });
 
+  it('I6: polled revisions that were forgotten are not emitted again by a rewind', () => {
+    const log = new Log();
+    const polls = MAX_POLLED_INTERVALS + 10;
+    for (let n = 1; n <= polls; n++) log.take(base(2 * n, [updated(2 * n)]), 'poll');
+    expect(log.emitted.length).toBe(polls);
+    for (const delivery of log.deliveries) expect(log.decide(delivery).verdict).toBe('reprocessed');
+    expect(log.emitted.length).toBe(polls);
+  });
+
   it('over the bound, closing the oldest gap doubles nothing and loses only what lies in that gap', () => {
     const log = new Log();
     const odd = Array.from({ length: MAX_INTERVALS + 5 }, (_, i) => 2 * i + 1);
