@@ -14,7 +14,7 @@ export async function readVisible(
   const access = { brokers: context.brokers, ssl: false };
   const { clock } = context.log;
   const topics = [{ name: topic, headersOnly: false }];
-  const reader = await openReader({ reader: 'auto', access, topics, clock, openLog: async () => context.log });
+  const reader = await openReader({ reader: 'auto', access, topics, clock });
   const deadline = setTimeout(() => void reader.close(), DEADLINE_MS);
   let count = 0;
   let partitions = Number.POSITIVE_INFINITY;

@@ -53,7 +53,7 @@ export interface VerifyIo {
   readonly clock: Clock;
   /** One line a second. */
   progress(line: string): void;
-  /** The log of the service, for the reader of last resort. */
+  /** Opens a log for the reader of last resort; verify closes it. */
   readonly openLog?: () => Promise<Log>;
   /** Ends it early; what is not seen by then counts as missing. */
   readonly signal?: AbortSignal;

@@ -13,6 +13,7 @@ const TICK_MS = 50;
 /** The port cannot be told to wait while following, so a consumer this far behind is an error. */
 const QUEUE_MAX_ITEMS = 500_000;
 
+/** Owns the log it is given: closing the reader closes it. */
 export async function openKafkajsReader(options: ReaderOptions & { readonly log: Log }): Promise<TopicReader> {
   const { log, clock } = options;
   const closed = new AbortController();
@@ -21,6 +22,7 @@ export async function openKafkajsReader(options: ReaderOptions & { readonly log:
   let queue: ReaderItem[] = [];
   let failure: unknown = null;
   let lookedOnce = false;
+  let closing: Promise<void> | null = null;
   const missing = new Map(options.topics.map((topic) => [topic.name, topic]));
   /** Where each partition stands, and since when it has been silent; null once its end was announced. */
   const positions = new Map<string, { readonly topic: string; readonly partition: number; offset: number; sinceMs: number | null }>(); // biome-ignore format: one line
@@ -76,6 +78,13 @@ export async function openKafkajsReader(options: ReaderOptions & { readonly log:
     }
   }
 
+  async function close(): Promise<void> {
+    closed.abort();
+    await Promise.all(follows.map((one) => one.stop()));
+    await Promise.all(readers.map((reader) => reader.close()));
+    await log.close();
+  }
+
   async function* items(): AsyncGenerator<readonly ReaderItem[]> {
     let lookAgainAtMs = 0;
     while (!closed.signal.aborted) {
@@ -97,10 +106,9 @@ export async function openKafkajsReader(options: ReaderOptions & { readonly log:
     client: 'KafkaJS, the client of the service itself',
     endIsProven: false,
     items: items(),
-    async close() {
-      closed.abort();
-      await Promise.all(follows.map((one) => one.stop()));
-      await Promise.all(readers.map((reader) => reader.close()));
+    close: () => {
+      closing ??= close();
+      return closing;
     },
   };
 }

@@ -9,7 +9,7 @@ import { READER_NAMES, type ReaderName, type ReaderOptions, type TopicReader } f
 export interface OpenReaderOptions extends ReaderOptions {
   readonly reader: ReaderName | 'auto';
   readonly kafkaLib?: string;
-  /** Opens the log of the service, for the last resort; absent = that reader is not to be had. */
+  /** Opens a log for the reader of last resort, which closes it; absent = that reader is not to be had. */
   readonly openLog?: () => Promise<Log>;
 }
 

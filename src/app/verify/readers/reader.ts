@@ -58,6 +58,7 @@ export interface TopicReader {
   readonly endIsProven: boolean;
   /** Ends only when closed; throws CodedError `reader_failed`. May be iterated once. */
   readonly items: AsyncIterable<readonly ReaderItem[]>;
+  /** May be called again. */
   close(): Promise<void>;
 }
 

@@ -52,7 +52,13 @@ async function isPresent(name: ReaderName): Promise<boolean> {
 
 test('an independent reader is at hand, and auto takes it', async () => {
   expect(present.filter((name) => name !== 'kafkajs')).not.toEqual([]);
-  const reader = await openReader({ reader: 'auto', access, topics: [], clock: realClock, openLog: async () => log });
+  const reader = await openReader({
+    reader: 'auto',
+    access,
+    topics: [],
+    clock: realClock,
+    openLog: () => harness.connect(),
+  });
   await reader.close();
   expect(reader.name).toBe(present[0]);
   expect(reader.endIsProven).toBe(true);
@@ -102,7 +108,7 @@ class Collector {
 }
 
 const open = (reader: ReaderName, topics: readonly { name: string; headersOnly: boolean }[]) =>
-  openReader({ reader, access, topics, clock: realClock, openLog: async () => log });
+  openReader({ reader, access, topics, clock: realClock, openLog: () => harness.connect() });
 
 /** What would break a careless framing: line breaks, percent signs, our own frame header, zero and non-UTF-8 bytes. */
 const NASTY: readonly (Buffer | null)[] = [

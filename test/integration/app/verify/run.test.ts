@@ -231,3 +231,23 @@ test('without the registry the committed schema is used, and the report says so'
   expect(report).toMatchObject({ ok: true, schemas: { registry: 0, file: 1 } });
   expect(formatVerifyReport(report)).toContain('committed file');
 });
+
+test('with the client of the service it works too, and the report does not hide it', async () => {
+  const { options, append, send, all, footer, names } = await scene('last-resort', 4);
+  for (const index of all) await send(index);
+  await footer();
+  await transact(
+    `${names.dead}-k`,
+    all.map((index) => append(index)),
+  );
+  const opened: Log[] = [];
+  const openLog = async () => {
+    opened.push(await harness.connect());
+    return opened[0] as Log;
+  };
+  const report = await runVerify({ ...options, reader: 'kafkajs' }, { ...io, openLog });
+  expect(report).toMatchObject({ ok: true, reader: { name: 'kafkajs', endIsProven: false } });
+  expect(formatVerifyReport(report)).toContain('NOT independent');
+  // It was closed: a log that is closed opens nothing more.
+  await expect(opened[0]?.producer({ clientId: 'x' })).rejects.toMatchObject({ code: 'shutting_down' });
+});
