@@ -49,7 +49,8 @@ export class Lane {
   /** Sends it, or keeps it until a connection is free. */
   submit(request: Request): void {
     const client = this.#free.pop();
-    if (client === undefined) this.#waiting.push(request);
+    if (this.#closed) request.answered(0, null, 'closed');
+    else if (client === undefined) this.#waiting.push(request);
     else this.#dispatch(client, request);
   }
 
@@ -64,10 +65,9 @@ export class Lane {
     let status = 0;
     let retryAfter: string | null = null;
     const finish = (error: string | null): void => {
-      // The next in line goes first: it has waited longer than whatever the answer leads to.
-      const next = this.#closed ? undefined : this.#waiting.shift();
-      if (next === undefined) this.#free.push(client);
-      else this.#dispatch(client, next);
+      // After an error undici is still tidying the client up, and must not be given the next request meanwhile.
+      if (error === null) this.#release(client);
+      else setImmediate(() => this.#release(client));
       request.answered(error === null ? status : 0, retryAfter, error);
     };
     request.writing();
@@ -85,6 +85,14 @@ export class Lane {
         onResponseError: (_controller, error) => finish(errorName(error)),
       },
     );
+  }
+
+  #release(client: Client): void {
+    if (this.#closed) return;
+    // The next in line goes first: it has waited longer than whatever the answer leads to.
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#free.push(client);
+    else this.#dispatch(client, next);
   }
 }
 

@@ -2,7 +2,6 @@
  * The manifest of a flood, JSON Lines: a header, one line per send with its outcome, a footer. Written as the outcomes
  * come in, in batches, so memory does not grow with the count. Holds no tokens and no bodies.
  */
-import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import type { PlannedSend } from './deliveries.ts';
@@ -46,11 +45,6 @@ export class ManifestWriter {
 
   get isBehind(): boolean {
     return this.#stream.writableLength > MAX_BACKLOG_BYTES;
-  }
-
-  async drained(): Promise<void> {
-    if (this.#stream.writableNeedDrain && this.#error === null)
-      await once(this.#stream, 'drain').catch(() => undefined);
   }
 
   header(settings: FloodSettings, startedAtMs: number): void {

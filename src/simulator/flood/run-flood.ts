@@ -85,6 +85,7 @@ class Flood {
   #inFlight = 0;
   #outcome: FloodOutcome | null = null;
   #wake: (() => void) | null = null;
+  #wakeAtMs = 0;
 
   constructor(settings: FloodSettings, targets: readonly FloodTarget[], io: FloodIo) {
     this.#settings = settings;
@@ -110,6 +111,7 @@ class Flood {
     this.#manifest?.header(this.#settings, this.#startMs);
     const progress = setInterval(() => this.#report(), PROGRESS_MS);
     const abort = (): void => this.#stop('aborted');
+    this.#io.manifest?.on('drain', () => this.#wake?.());
     this.#io.signal?.addEventListener('abort', abort, { once: true });
     if (this.#io.signal?.aborted) abort();
     try {
@@ -138,7 +140,6 @@ class Flood {
     while (this.#outcome === null && this.#tally.sent < this.#planned) {
       if (nowMs() >= endMs) return this.#stop('deadline');
       if (this.#manifest !== null && this.#manifest.error !== null) return this.#stop('aborted');
-      if (this.#manifest?.isBehind) await this.#manifest.drained();
       this.#admit();
       if (this.#prepare()) await nextTurn();
       else await this.#untilSomethingIsDue(endMs);
@@ -220,8 +221,9 @@ class Flood {
     const delayMs = retryDelayMs({ status, attempts: flight.attempts, retryAfter }, rules, now, this.#jitter.next());
     if (delayMs === null || this.#outcome !== null) this.#settle(flight);
     else this.#retries.push(now + delayMs, flight);
-    if (this.#tally.sent === this.#planned) this.#wake?.();
     this.#admit();
+    // What an answer makes possible may be due before the loop meant to look again.
+    if (this.#tally.sent === this.#planned || this.#nextDueMs(now) < this.#wakeAtMs) this.#wake?.();
   }
 
   #settle(flight: Flight): void {
@@ -230,14 +232,19 @@ class Flood {
     this.#manifest?.send(flight);
   }
 
-  /** Answers admit on their own, so only the clock, the end and an empty stock need to wake the loop. */
+  /** When the loop has something to do that no answer will do for it. */
+  #nextDueMs(now: number): number {
+    const retryMs = this.#retries.peekKey() ?? Number.POSITIVE_INFINITY;
+    const isFull = this.#inFlight >= this.#settings.maxInFlight || this.#manifest?.isBehind === true;
+    const isBlocked = isFull || this.#prepared.size === 0;
+    return isBlocked ? retryMs : Math.min(retryMs, this.#scheduledAtMs(now));
+  }
+
   async #untilSomethingIsDue(endMs: number): Promise<void> {
     const now = nowMs();
-    let dueMs = Math.min(endMs, now + PROGRESS_MS, this.#retries.peekKey() ?? Number.POSITIVE_INFINITY);
-    const isBlocked = this.#inFlight >= this.#settings.maxInFlight || this.#prepared.size === 0;
-    if (!isBlocked) dueMs = Math.min(dueMs, this.#scheduledAtMs(now));
+    this.#wakeAtMs = Math.min(endMs, now + PROGRESS_MS, this.#nextDueMs(now));
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, Math.max(0, dueMs - now));
+      const timer = setTimeout(resolve, Math.max(0, this.#wakeAtMs - now));
       this.#wake = () => {
         clearTimeout(timer);
         resolve();
