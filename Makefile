@@ -18,9 +18,9 @@ setup: deps ## Fetch Node, packages, Kafka and the registry (each only when miss
 check: deps ## Types, lint, format, room boundaries, generated files up to date
 	@$(ENV) set -e; \
 	echo 'check: types'; tsc --noEmit; \
-	echo 'check: lint and format'; biome ci --error-on-warnings; \
+	echo 'check: lint and format'; biome ci --colors=off --error-on-warnings; \
 	echo 'check: room boundaries'; node scripts/check-boundaries.ts; \
-	echo 'check: generated files'; vitest run --project unit generated --passWithNoTests; \
+	echo 'check: generated files'; vitest run --project unit app/reference fibric/catalogue; \
 	echo 'check ok'
 
 test: deps ## All tests, with a real Kafka (ARGS='--project unit' for one tier)
