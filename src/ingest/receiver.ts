@@ -128,7 +128,13 @@ function createHttpServer(
   route: (request: IncomingMessage, response: ServerResponse) => void,
 ): Server {
   const server = createServer(
-    { requestTimeout: settings.requestTimeoutMs, keepAliveTimeout: settings.keepAliveTimeoutMs },
+    {
+      requestTimeout: settings.requestTimeoutMs,
+      headersTimeout: settings.requestTimeoutMs,
+      // How often Node looks for requests that are late; its default would let a short timeout pass unnoticed.
+      connectionsCheckingInterval: Math.ceil(settings.requestTimeoutMs / 4),
+      keepAliveTimeout: settings.keepAliveTimeoutMs,
+    },
     (request, response) => {
       const url = request.url as string;
       if (!url.startsWith(WEBHOOK_PATH)) return route(request, response);

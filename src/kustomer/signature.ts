@@ -11,7 +11,8 @@ export const SIGNATURE_HEADER = 'x-kustomer-webhook-signature';
 export type SignatureVerdict = 'valid' | 'missing' | 'invalid';
 
 const HEX_LENGTH = 64;
-// Compared as text in two fixed buffers: an upper-case or non-hex header simply differs, and nothing is allocated.
+const HEX = /^[0-9a-f]*$/;
+// Compared as text in two fixed buffers, so that nothing is allocated.
 const given = Buffer.alloc(HEX_LENGTH);
 const wanted = Buffer.alloc(HEX_LENGTH);
 
@@ -34,7 +35,7 @@ export function verifySignature(
   keys: readonly KeyObject[],
 ): SignatureVerdict {
   if (headerValue === undefined || headerValue === '') return 'missing';
-  if (headerValue.length !== HEX_LENGTH) return 'invalid';
+  if (headerValue.length !== HEX_LENGTH || !HEX.test(headerValue)) return 'invalid';
   given.write(headerValue, 'latin1');
   let matches = false;
   for (const key of keys) {
