@@ -21,6 +21,8 @@ export interface SendOutcome {
 }
 
 const BATCH_BYTES = 128 * 1024;
+/** A reader may follow the manifest while it is written. */
+const BATCH_MS = 100;
 /** With more than this unwritten the flood stops sending until the disk has caught up. */
 const MAX_BACKLOG_BYTES = 16 * 1024 * 1024;
 
@@ -28,6 +30,7 @@ export class ManifestWriter {
   readonly #stream: Writable;
   readonly #targets: readonly FloodTarget[];
   #batch = '';
+  #timer: NodeJS.Timeout | null = null;
   #error: Error | null = null;
 
   constructor(stream: Writable, targets: readonly FloodTarget[]) {
@@ -95,9 +98,12 @@ export class ManifestWriter {
   #line(line: object): void {
     this.#batch += `${JSON.stringify(line)}\n`;
     if (this.#batch.length >= BATCH_BYTES) this.#flush();
+    else this.#timer ??= setTimeout(() => this.#flush(), BATCH_MS);
   }
 
   #flush(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
     if (this.#batch === '' || this.#error !== null) return;
     this.#stream.write(this.#batch);
     this.#batch = '';

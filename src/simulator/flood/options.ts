@@ -7,7 +7,7 @@ export interface FloodOptions {
   readonly seed: string | number;
   /** Sends per second; 0 or absent = flat out. */
   readonly rate?: number | undefined;
-  /** Over all targets. Default: one per ten changes. */
+  /** Over all targets. Default: one per ten changes, at most 20,000 (all are kept in memory). */
   readonly conversations?: number | undefined;
   /** Exact re-deliveries as a fraction of `count`, 0..1. */
   readonly duplicates?: number | undefined;
@@ -52,6 +52,8 @@ export interface FloodSettings {
 /** Flat out there is no schedule to fall behind, so more in flight than connections would only wait in line. */
 const MAX_IN_FLIGHT_AT_RATE = 4096;
 
+const MOST_BY_DEFAULT = 20_000;
+
 const DEADLINE_GRACE_MS = 120_000;
 const FLAT_OUT_FLOOR_PER_SECOND = 100;
 
@@ -70,7 +72,7 @@ export function floodSettings(options: FloodOptions, targets: readonly FloodTarg
     rate,
     conversations: within(
       'conversations',
-      options.conversations ?? Math.max(targets.length, Math.ceil(count / 10)),
+      options.conversations ?? Math.max(targets.length, Math.min(MOST_BY_DEFAULT, Math.ceil(count / 10))),
       1,
       1e7,
     ),

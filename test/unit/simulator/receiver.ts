@@ -62,12 +62,3 @@ export async function startReceiver(): Promise<Receiver> {
 export function signatureOf(token: string, body: string): string {
   return createHmac('sha256', token).update(body, 'utf8').digest('hex');
 }
-
-/** Waits until the condition holds; fails after the deadline. */
-export async function until(condition: () => boolean, deadlineMs = 10_000): Promise<void> {
-  const end = performance.now() + deadlineMs;
-  while (!condition()) {
-    if (performance.now() > end) throw new Error('the condition did not come true in time');
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { createSimulator, type Simulator, type SimulatorOptions } from '../../../src/simulator/server.ts';
-import { type Json, type Receiver, signatureOf, startReceiver, until } from './receiver.ts';
+import { waitFor } from '../../support/wait-for.ts';
+import { type Json, type Receiver, signatureOf, startReceiver } from './receiver.ts';
 
 const ACME = { name: 'acme', orgId: '57bb00000000000000000001', apiKey: 'key-acme', conversations: 3 };
 const BETA = { name: 'beta', orgId: '57bb00000000000000000002', apiKey: 'key-beta', conversations: 1 };
@@ -226,7 +227,7 @@ describe('the simulated webhooks', () => {
     const there = await receiver();
     await api('POST', '/v1/outbound-webhooks', hook(there.url));
     expect((await api('POST', '/_simulator/traffic', { org: 'acme', rate: 500 })).body.traffic.rate).toBe(500);
-    await until(() => there.received.length >= 50);
+    await waitFor(() => there.received.length >= 50, { message: 'fifty deliveries' });
     const stopped = (await api('POST', '/_simulator/traffic', { org: 'acme', rate: 0 })).body;
     expect(stopped.traffic.rate).toBe(0);
     const [acme, beta] = (await api('GET', '/_simulator/state')).body.orgs;
