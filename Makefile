@@ -35,8 +35,8 @@ up: deps ## Start Kafka and the schema registry (Docker if it answers, else nati
 down: deps ## Stop exactly what `make up` started; data stays in .data/stack
 	@$(ENV) node scripts/stack/down.ts
 
-serve: up ## Run the service; ARGS='…' go to `cn-kustomer serve`
-	@bin/cn-kustomer serve $(ARGS)
+serve: up ## Run the service, its topics and schema made first; ARGS='…' go to `cn-kustomer serve`
+	@bin/cn-kustomer topics --apply >/dev/null && bin/cn-kustomer schemas register >/dev/null && exec bin/cn-kustomer serve $(ARGS)
 
 flood: deps ## Send signed webhooks to a running service; ARGS='--rate 500 --count 20000 …'
 	@bin/cn-kustomer flood $(ARGS)

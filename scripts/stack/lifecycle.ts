@@ -6,6 +6,8 @@
  * I2  Nothing is stopped that is not recorded there, under its process id and start time or its compose project.
  * I3  The addresses are recorded only once both answered.
  */
+import { randomBytes } from 'node:crypto';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { composeDown, composeProject, composeUp, dockerAnswers } from './docker.ts';
 import { startNativeStack } from './native.ts';
@@ -37,6 +39,7 @@ export function bringUp(
       report('what an earlier `make up` started is not complete; stopping the rest of it first');
       await stopRecorded(found, report);
     }
+    ensureMasterKey(folder);
     const addresses = dockerAnswers() ? await upDocker(file, folder, report) : await upNative(file, folder, report);
     return { ...addresses, started: true };
   });
@@ -52,6 +55,15 @@ export function takeDown(report: Report, folder = STACK_FOLDER): Promise<boolean
     file.remove();
     return true;
   });
+}
+
+/**
+ * The master key of the development stack, beside its data and kept as long: what was sealed with it stands in that Kafka.
+ * bin/cn-kustomer uses it with this stack, unless the environment names another.
+ */
+function ensureMasterKey(folder: string): void {
+  const file = join(folder, 'master.key');
+  if (!existsSync(file)) writeFileSync(file, `${randomBytes(32).toString('base64')}\n`, { mode: 0o600, flag: 'wx' });
 }
 
 async function upDocker(file: StateFile, folder: string, report: Report): Promise<StackAddresses> {
