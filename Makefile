@@ -4,7 +4,9 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help deps setup check test demo up down serve flood verify bench
 
-ENV := CN_ROOT='$(CURDIR)'; . scripts/env.sh; export NODE_OPTIONS="--disable-warning=ExperimentalWarning $${NODE_OPTIONS:-}";
+# The right Node first on PATH; no colour codes where nobody sees them.
+ENV := CN_ROOT='$(CURDIR)'; . scripts/env.sh; [ -t 1 ] || export NO_COLOR=1; \
+	export NODE_OPTIONS="--disable-warning=ExperimentalWarning $${NODE_OPTIONS:-}";
 
 help: ## List these targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile

@@ -14,6 +14,7 @@ import { SummaryReporter } from './test/support/summary-reporter.ts';
 
 interface Tier {
   readonly name: string;
+  /** From 1: vitest runs the group 0, its default, after the others. */
   readonly order: number;
   readonly broker: boolean;
   readonly workers?: number;
@@ -42,10 +43,10 @@ function tier({ name, order, broker, workers, timeoutMs }: Tier): TestProjectInl
 export default defineConfig({
   test: {
     projects: [
-      tier({ name: 'unit', order: 0, broker: false, timeoutMs: 20_000 }),
-      tier({ name: 'contract', order: 1, broker: true, workers: 2, timeoutMs: 60_000 }),
-      tier({ name: 'integration', order: 2, broker: true, workers: 2, timeoutMs: 90_000 }),
-      tier({ name: 'faults', order: 3, broker: true, workers: 1, timeoutMs: 180_000 }),
+      tier({ name: 'unit', order: 1, broker: false, timeoutMs: 20_000 }),
+      tier({ name: 'contract', order: 2, broker: true, workers: 2, timeoutMs: 60_000 }),
+      tier({ name: 'integration', order: 3, broker: true, workers: 2, timeoutMs: 90_000 }),
+      tier({ name: 'faults', order: 4, broker: true, workers: 1, timeoutMs: 180_000 }),
     ],
     reporters: ['default', new SummaryReporter()],
     teardownTimeout: 60_000,

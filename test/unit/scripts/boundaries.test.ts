@@ -22,9 +22,6 @@ describe('a planted violation is found', () => {
     ['kafkajs in the composition root', 'src/app/x.ts', `import { Kafka } from 'kafkajs';`],
     ['input and output in the domain', 'src/fibric/x.ts', `import { readFileSync } from 'node:fs';`],
     ['a room without a rule', 'src/attic/x.ts', `export const a = 1;`],
-    ['a clock in a decision', 'src/processors/dedupe.ts', `export const now = () => Date.now();`],
-    ['waiting in a decision', 'src/fibric/policy.ts', `export async function decide() {}`],
-    ['chance in a decision', 'src/kustomer/changes.ts', `export const id = () => Math.random();`],
   ])('%s', (_, file, source) => {
     expect(violations(file, source)).toHaveLength(1);
     expect(violations(file, source)[0]).toContain(file);
@@ -38,9 +35,7 @@ describe('what is allowed stays allowed', () => {
     ['its own room, from a folder in it', 'src/processors/derive/x.ts', `import { a } from '../change.ts';`],
     ['everyone, for the composition root', 'src/app/x.ts', `import { a } from '../ingest/a.ts';`],
     ['kafkajs in the log room', 'src/kafka/kafkajs/x.ts', `import { Kafka } from 'kafkajs';`],
-    ['a forbidden name in a comment', 'src/ingest/x.ts', `/** like import { a } from '../sinks/a.ts' */\n// Date.now`],
-    ['a clock where things are done', 'src/ingest/x.ts', `export const now = () => Date.now();`],
-    ['time as an argument', 'src/processors/dedupe.ts', `export const late = (t: Date) => new Date(t);`],
+    ['a forbidden name in a comment', 'src/ingest/x.ts', `/** like import { a } from '../sinks/a.ts' */`],
     ['main.ts', 'src/main.ts', `import { a } from './app/a.ts';`],
   ])('%s', (_, file, source) => {
     expect(violations(file, source)).toEqual([]);

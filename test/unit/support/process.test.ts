@@ -1,7 +1,7 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
-import { expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { startTime } from '../../../scripts/stack/owned-process.ts';
 import { ROOT } from '../../../scripts/stack/versions.ts';
 import { startProcess, trackProcess } from '../../support/process.ts';
@@ -9,6 +9,7 @@ import { waitFor } from '../../support/wait-for.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'cn-process-test-'));
 let scripts = 0;
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function script(source: string): string {
   scripts += 1;
