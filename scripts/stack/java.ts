@@ -30,9 +30,12 @@ export function findJava(env: NodeJS.ProcessEnv = process.env): string {
   const command = env['JAVA_HOME'] ? join(env['JAVA_HOME'], 'bin', 'java') : 'java';
   const run = spawnSync(command, ['-version'], { encoding: 'utf8', timeout: 20_000 });
   const major = run.error === undefined ? javaMajor(run.stderr) : null;
-  if (major === null) throw new MissingTool(`No Docker engine answers, and no Java was found (${command}).`);
+  if (major === null)
+    throw new MissingTool(`No Docker engine with docker compose answers, and no Java was found (${command}).`);
   if (major < MIN_JAVA) {
-    throw new MissingTool(`No Docker engine answers, and ${command} is Java ${major}; at least ${MIN_JAVA} is needed.`);
+    throw new MissingTool(
+      `No Docker engine with docker compose answers, and ${command} is Java ${major}; at least ${MIN_JAVA} is needed.`,
+    );
   }
   return command;
 }
@@ -41,7 +44,9 @@ export function findJava(env: NodeJS.ProcessEnv = process.env): string {
 export function findMaven(): string {
   const run = spawnSync('mvn', ['--version'], { encoding: 'utf8', timeout: 20_000 });
   if (run.error !== undefined || run.status !== 0) {
-    throw new MissingTool('No Docker engine answers, and Maven (mvn), which fetches Kafka, was not found.');
+    throw new MissingTool(
+      'No Docker engine with docker compose answers, and Maven (mvn), which fetches Kafka, was not found.',
+    );
   }
   return 'mvn';
 }
