@@ -106,6 +106,7 @@ export const ERROR_TABLE = {
     meaning: 'The client asked for to read the envelopes (kcat, Java) is not installed here.',
   },
   reader_failed: { disposition: 'fatal', meaning: 'The client that reads the envelopes stopped or said nonsense.' },
+  demo_failed: { disposition: 'fatal', meaning: 'A process of the demo did not start.' },
 } as const satisfies Record<string, { disposition: Disposition; meaning: string }>;
 
 export type ErrorCode = keyof typeof ERROR_TABLE;

@@ -2,20 +2,20 @@
 
 import { randomBytes } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { Secret } from '../../base/secret.ts';
 import { topicNames } from '../../kafka/topics.ts';
 import type { FloodOptions, FloodTarget } from '../../simulator/flood/options.ts';
 import { formatFloodProgress, formatFloodReport } from '../../simulator/flood/report.ts';
 import { runFlood } from '../../simulator/flood/run-flood.ts';
 import { openControl } from '../control/open.ts';
+import { floodTargets, floodTenants, receiverUrl } from '../demo/targets.ts';
 import { openRegistry, registerEnvelopeSchema } from '../envelope-schema.ts';
 import { openLog } from '../log.ts';
 import type { Settings } from '../settings.ts';
 import type { Logger } from '../telemetry.ts';
 import { reconcileTopics, topicSettings } from '../topic-settings.ts';
 import { EXIT } from './io.ts';
+import { wholeNumber } from './options.ts';
 import type { AddCommand } from './program.ts';
-import { wholeNumber } from './simulate.ts';
 
 interface FloodFlags {
   readonly url?: string;
@@ -50,12 +50,8 @@ export const addFlood: AddCommand = (program, context, finish) => {
       const settings = context.settings();
       const options = floodOptions(flags);
       const base = flags.url ?? `http://${settings.host}:${settings.port}`;
-      const targets = await floodTargets(
-        settings,
-        context.logger(),
-        wholeNumber('--tenants', flags.tenants, 1000),
-        base,
-      );
+      const tenants = wholeNumber('--tenants', flags.tenants, 1000);
+      const targets = await targetsAt(base, tenants, settings, context.logger());
       const report = await runFlood(options, targets, {
         manifest: createWriteStream(flags.manifest),
         progress: (progress) => context.note(formatFloodProgress(progress)),
@@ -81,41 +77,21 @@ function floodOptions(flags: FloodFlags): FloodOptions {
   };
 }
 
-/** Connections of the flood's own tenants, opened with the master key; those that are missing are added. */
-export async function floodTargets(
+async function targetsAt(
+  baseUrl: string,
+  count: number,
   settings: Settings,
   logger: Logger,
-  tenants: number,
-  baseUrl: string,
 ): Promise<readonly FloodTarget[]> {
+  const tenants = floodTenants(count);
   const log = openLog(settings, logger);
   try {
-    const tenantIds = Array.from({ length: tenants }, (_, i) => `t_flood${i + 1}`);
-    await reconcileTopics(log, topicSettings(settings), tenantIds);
-    await registerEnvelopeSchema(openRegistry(settings), topicNames(settings.topicPrefix), tenantIds);
+    await reconcileTopics(log, topicSettings(settings), tenants);
+    await registerEnvelopeSchema(openRegistry(settings), topicNames(settings.topicPrefix), tenants);
     const store = await openControl({ log, settings, logger });
-    const targets: FloodTarget[] = [];
-    for (const [index, tenantId] of tenantIds.entries()) {
-      const connectionId = `cn_flood${index + 1}`;
-      const connection = {
-        connectionId,
-        tenantId,
-        resellerId: null,
-        workspaceId: null,
-        name: 'flood',
-        subdomain: `flood${index + 1}`,
-        orgId: (0xf100d_000000 + index).toString(16).padStart(24, '0'),
-        settings: { extendedEvents: false, machineUserId: null },
-      };
-      const found = store.get(connectionId);
-      const live =
-        found ?? (await store.add({ connection, token: new Secret(randomBytes(24).toString('hex')), dropOld: false }));
-      const token = live.webhookTokens.at(-1) as Secret;
-      const url = `${baseUrl}/webhooks/kustomer/${connectionId}`;
-      targets.push({ tenantId, connectionId, orgId: live.orgId ?? connection.orgId, token: token.reveal(), url });
-    }
+    const targets = await floodTargets(store, tenants);
     await store.close();
-    return targets;
+    return targets.map((target) => ({ ...target, url: receiverUrl(baseUrl, target.connectionId) }));
   } finally {
     await log.close();
   }

@@ -1,6 +1,7 @@
 /** The `cn-kustomer` command line. One file per command; this one lists them. */
 import { Command, CommanderError } from 'commander';
 import { addConnectionCommands } from './connection.ts';
+import { addDemo } from './demo.ts';
 import { addFlood } from './flood.ts';
 import { type CliContext, createContext, EXIT, explain } from './io.ts';
 import { addSchemas } from './schemas.ts';
@@ -27,6 +28,7 @@ export async function runCli(argv: readonly string[], env: CliContext['env']): P
     .addHelpText('after', '\nSettings are environment variables; `cn-kustomer settings` lists them.');
   for (const add of [
     addServe,
+    addDemo,
     addConnectionCommands,
     addTopics,
     addSchemas,

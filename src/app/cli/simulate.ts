@@ -1,6 +1,7 @@
 /** `cn-kustomer simulate`: a Kustomer that behaves, for as long as wanted. */
 import { CodedError } from '../../base/errors.ts';
 import { createSimulator } from '../../simulator/server.ts';
+import { wholeNumber } from './options.ts';
 import type { AddCommand } from './program.ts';
 
 interface SimulateOptions {
@@ -44,12 +45,6 @@ export const addSimulate: AddCommand = (program, context) => {
       await simulator.close();
     });
 };
-
-export function wholeNumber(option: string, text: string, max: number): number {
-  const value = Number(text);
-  if (Number.isInteger(value) && value >= 0 && value <= max) return value;
-  throw new CodedError('config_invalid', `${option}: ${JSON.stringify(text)} is not a whole number from 0 to ${max}`);
-}
 
 function json(text: string): object {
   try {

@@ -10,11 +10,12 @@ import {
   type ReaderName,
   runVerify,
   VERIFY_DEFAULTS,
+  type VerifyOptions,
   verifyExitCode,
 } from '../verify/index.ts';
-import { EXIT } from './io.ts';
+import { type CliContext, EXIT } from './io.ts';
+import { wholeNumber } from './options.ts';
 import type { AddCommand } from './program.ts';
-import { wholeNumber } from './simulate.ts';
 
 interface VerifyFlags {
   readonly reader: ReaderName | 'auto';
@@ -45,20 +46,13 @@ export const addVerify: AddCommand = (program, context, finish) => {
       const report = await runVerify(
         {
           ...VERIFY_DEFAULTS,
+          ...verifyAccess(settings, context.env),
           manifest,
-          access: kafkaAccess(settings),
-          registry: {
-            url: settings.registryUrl,
-            ...(settings.registryUsername === undefined ? {} : { username: settings.registryUsername }),
-            ...(settings.registryPassword === undefined ? {} : { password: settings.registryPassword }),
-          },
-          topicPrefix: settings.topicPrefix,
           reader: flags.reader,
           follow: flags.follow === true,
           timeoutMs: wholeNumber('--timeout', flags.timeout, 86_400) * 1000,
           strict: flags.strict === true,
           allowDead: flags.allowDead === true,
-          ...(context.env['KAFKA_LIB'] === undefined ? {} : { kafkaLib: context.env['KAFKA_LIB'] }),
         },
         {
           clock: realClock,
@@ -71,6 +65,23 @@ export const addVerify: AddCommand = (program, context, finish) => {
       if (verifyExitCode(report) !== 0) finish(EXIT.differs);
     });
 };
+
+/** How verify reaches Kafka and the registry: the same settings as the service, none of its clients. */
+export function verifyAccess(
+  settings: Settings,
+  env: CliContext['env'],
+): Pick<VerifyOptions, 'access' | 'registry' | 'topicPrefix' | 'kafkaLib'> {
+  return {
+    access: kafkaAccess(settings),
+    registry: {
+      url: settings.registryUrl,
+      ...(settings.registryUsername === undefined ? {} : { username: settings.registryUsername }),
+      ...(settings.registryPassword === undefined ? {} : { password: settings.registryPassword }),
+    },
+    topicPrefix: settings.topicPrefix,
+    ...(env['KAFKA_LIB'] === undefined ? {} : { kafkaLib: env['KAFKA_LIB'] }),
+  };
+}
 
 function kafkaAccess(settings: Settings): KafkaAccess {
   const { brokers, ssl, sasl } = kafkaSettings(settings);

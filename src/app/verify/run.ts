@@ -22,7 +22,8 @@ export interface VerifyOptions {
   /** Path of the manifest. */
   readonly manifest: string;
   readonly access: KafkaAccess;
-  readonly registry: RegistrySettings;
+  /** Null = use the committed schema. */
+  readonly registry: RegistrySettings | null;
   readonly topicPrefix: string;
   readonly reader: ReaderName | 'auto';
   /** The flood may still be running: wait for the end of its manifest, and measure accepted → visible. */

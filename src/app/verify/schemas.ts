@@ -23,7 +23,8 @@ export interface SchemaSource {
 const TIMEOUT_MS = 5_000;
 const FALLBACK = new URL('../../../schemas/envelope.avsc', import.meta.url);
 
-export function schemaSource(registry: RegistrySettings, fallback: URL = FALLBACK): SchemaSource {
+/** Without a registry every schema is the committed one: envelopes of an in-memory log have no registered id. */
+export function schemaSource(registry: RegistrySettings | null, fallback: URL = FALLBACK): SchemaSource {
   const decoders = new Map<number, EnvelopeDecoder>();
   const used = { registry: 0, file: 0 };
   return {
@@ -32,7 +33,7 @@ export function schemaSource(registry: RegistrySettings, fallback: URL = FALLBAC
     async decoder(schemaId) {
       const known = decoders.get(schemaId);
       if (known !== undefined) return known;
-      const fetched = await fetchSchema(registry, schemaId);
+      const fetched = registry === null ? null : await fetchSchema(registry, schemaId);
       used[fetched === null ? 'file' : 'registry'] += 1;
       const decoder = decoderFor(fetched ?? JSON.parse(await readFile(fallback, 'utf8')));
       decoders.set(schemaId, decoder);
