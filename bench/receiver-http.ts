@@ -4,7 +4,7 @@
  *   node bench/receiver-http.ts [--seconds 8] [--rounds 3] [--connections 64,256] [--json]
  *
  * Needs wrk. Every variant runs in a process of its own; all take turns in each round, so that what else the machine
- * does hits them alike. Appends resolve at once: the log's share is measured elsewhere.
+ * does hits them alike. Appends are acknowledged in memory: the log's share is measured elsewhere.
  */
 import { type ChildProcess, execFileSync, fork } from 'node:child_process';
 import { createHmac, randomBytes } from 'node:crypto';

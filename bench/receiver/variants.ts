@@ -24,7 +24,24 @@ export const CONNECTION: ConnectionWithTokens = {
 };
 
 const connections = { get: (id: string) => (id === CONNECTION.connectionId ? CONNECTION : undefined) };
-const appender: RawAppender = { append: () => Promise.resolve() };
+
+/** Acknowledges all that waits together, in a turn of its own, as answers of a broker come; at once would be no model. */
+function createAppender(): RawAppender {
+  let waiting: (() => void)[] = [];
+  const acknowledge = () => {
+    const all = waiting;
+    waiting = [];
+    for (const resolve of all) resolve();
+  };
+  return {
+    append: () =>
+      new Promise((resolve) => {
+        if (waiting.push(resolve) === 1) setImmediate(acknowledge);
+      }),
+  };
+}
+
+const appender = createAppender();
 const logger = pino({ level: 'silent' });
 const handlerOptions = {
   ...RECEIVER_DEFAULTS,

@@ -53,11 +53,12 @@ export interface RawRecordInput {
 }
 
 export function rawRecord({ topic, origin, body, peek, receivedAtMs, traceparent }: RawRecordInput): Append {
+  const { resourceType, name, rev, eventId } = peek;
   const headers: Record<string, Buffer | string> = { ...origin, [HEADER.receivedAt]: String(receivedAtMs) };
-  if (isShort(peek.resourceType)) headers[HEADER.resourceType] = peek.resourceType;
-  if (isShort(peek.name)) headers[HEADER.eventName] = peek.name;
-  if (peek.rev !== null) headers[HEADER.rev] = String(peek.rev);
-  if (isShort(peek.eventId)) headers[HEADER.deliveryId] = peek.eventId;
+  if (isShort(resourceType)) headers[HEADER.resourceType] = resourceType;
+  if (isShort(name)) headers[HEADER.eventName] = name;
+  if (rev !== null) headers[HEADER.rev] = String(rev);
+  if (isShort(eventId)) headers[HEADER.deliveryId] = eventId;
   if (traceparent !== undefined) headers[HEADER.traceparent] = traceparent;
   return {
     topic,
