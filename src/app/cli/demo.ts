@@ -21,13 +21,14 @@ import { verifyAccess } from './verify.ts';
 interface DemoFlags {
   readonly log: 'kafka' | 'memory';
   readonly changes: string;
-  readonly rate: string;
+  readonly rate?: string;
   readonly seed: string;
 }
 
 const TENANTS = 2;
-/** The dead processor's partitions are given away this soon; the broker allows no less. */
+/** The dead processor's partitions are given away this soon; a broker allows no less than the first. */
 const SESSION_TIMEOUT_MS = '6000';
+const MEMORY_SESSION_TIMEOUT_MS = 1500;
 
 export const addDemo: AddCommand = (program, context, finish) => {
   program
@@ -35,7 +36,7 @@ export const addDemo: AddCommand = (program, context, finish) => {
     .description('flood two tenants, kill the processor half way, and account for every change')
     .addOption(new Option('--log <kind>', 'the log to run on').choices(['kafka', 'memory']).default('kafka'))
     .option('--changes <n>', 'distinct changes; 20 % more are sent twice', '20000')
-    .option('--rate <n>', 'sends a second', '2000')
+    .option('--rate <n>', 'sends a second (default: 1000 on Kafka, 3000 in memory)')
     .option('--seed <text>', 'same seed, same flood', 'demo')
     .action(async (flags: DemoFlags) => {
       const env = demoEnvironment(context.env);
@@ -54,13 +55,13 @@ export const addDemo: AddCommand = (program, context, finish) => {
         const targets = await prepare(log, settings, logger, tenants, flags.log === 'kafka');
         stage =
           memory !== undefined
-            ? await memoryStage(memory, settings, logger, crashed)
+            ? await memoryStage(memory, { ...settings, sessionTimeoutMs: MEMORY_SESSION_TIMEOUT_MS }, logger, crashed)
             : await kafkaStage(log, settings, env, logger);
         const { url } = stage;
         const result = await runDemo(
           {
             changes: wholeNumber('--changes', flags.changes, 10_000_000),
-            rate: wholeNumber('--rate', flags.rate, 100_000),
+            rate: wholeNumber('--rate', flags.rate ?? (memory === undefined ? '1000' : '3000'), 100_000),
             seed: flags.seed,
             targets: targets.map((target) => ({ ...target, url: receiverUrl(url, target.connectionId) })),
             verify: {

@@ -41,12 +41,23 @@ export async function openKafkajsReader(options: ReaderOptions & { readonly log:
       queue.push({ kind: 'topic', topic: name, partitions });
       const reader = await log.reader({ clientId: 'cn-verify', topics: [name] });
       readers.push(reader);
-      for (let partition = 0; partition < partitions; partition += 1) follow(reader, topic, partition);
+      for (let partition = 0; partition < partitions; partition += 1) {
+        const { low, high } = await log.admin.watermarks({ topic: name, partition });
+        follow(reader, topic, partition, low === high ? 0 : high - 1);
+      }
     }
   }
 
-  function follow(reader: PartitionReader, topic: TopicToRead, partition: number): void {
+  /** Once `backlogEnd` is reached (the last offset is often a transaction marker, which is not seen) it needs no silence. */
+  function follow(reader: PartitionReader, topic: TopicToRead, partition: number, backlogEnd: number): void {
     const position = { topic: topic.name, partition, offset: 0, sinceMs: clock.nowMs() as number | null };
+    let inBacklog = true;
+    const leaveBacklog = () => {
+      if (!inBacklog || position.offset < backlogEnd) return;
+      inBacklog = false;
+      queue.push({ kind: 'end', topic: topic.name, partition, offset: position.offset });
+    };
+    leaveBacklog();
     positions.set(`${topic.name} ${partition}`, position);
     follows.push(
       reader.follow({
@@ -62,6 +73,7 @@ export async function openKafkajsReader(options: ReaderOptions & { readonly log:
           for (const record of records) queue.push(readRecord(record, topic, arrivalMs));
           position.offset = (records.at(-1)?.offset ?? position.offset - 1) + 1;
           position.sinceMs = arrivalMs;
+          leaveBacklog();
         },
         failed: (error) => {
           failure ??= error;
