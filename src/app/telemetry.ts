@@ -73,6 +73,16 @@ export const METRICS = {
   },
   cnk_process_state_bytes: { kind: 'gauge', help: 'Bytes held by the state of this process.', labels: [] },
   cnk_process_shards: { kind: 'gauge', help: 'Shards of this process by phase.', labels: ['phase'] },
+  cnk_process_lag_records: {
+    kind: 'gauge',
+    help: 'Raw records not yet processed by the shards of this process, when last asked.',
+    labels: [],
+  },
+  cnk_process_stalls_total: {
+    kind: 'counter',
+    help: 'Times a partition stood still although there was something to read; it is positioned again.',
+    labels: [],
+  },
   cnk_connections: { kind: 'gauge', help: 'Connections known to this process.', labels: [] },
 } as const satisfies Record<string, MetricRow>;
 

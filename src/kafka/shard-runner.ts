@@ -46,6 +46,8 @@ export interface ShardHealth {
   readonly shard: number;
   readonly partitions: readonly number[];
   readonly phase: ShardPhase;
+  /** Next offset to process, by partition; empty while the session is not open. */
+  readonly positions: Readonly<Record<number, number>>;
   readonly queued: number;
   readonly resources: number;
   readonly stateBytes: number;
@@ -108,6 +110,7 @@ export class ShardRunner {
       shard: this.shard,
       partitions: this.#options.partitions,
       phase: this.#phase,
+      positions: Object.fromEntries(this.#session?.positions ?? []),
       queued: this.#queue.size,
       resources: this.#session?.table.size ?? 0,
       stateBytes: this.#session?.table.bytes ?? 0,
@@ -123,7 +126,10 @@ export class ShardRunner {
     this.#wake?.();
   }
 
-  /** The group rebalanced and this shard is still ours: partitions are paused again and their positions are to be set. */
+  /**
+   * The group rebalanced and this shard is still ours: partitions are paused again and their positions are to be set.
+   * Also the remedy for a fetcher that stands still.
+   */
   reassigned(): void {
     this.#reassigned = true;
     this.#wake?.();

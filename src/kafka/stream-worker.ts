@@ -102,6 +102,11 @@ export class StreamWorker {
     };
   }
 
+  /** Sets the positions of a shard again, which wakes a fetcher that stands still; changes nothing otherwise. */
+  nudge(shard: number): void {
+    this.#runners.get(shard)?.reassigned();
+  }
+
   /** In-flight transactions settle, then the member leaves; nothing new is started. */
   async close(): Promise<void> {
     this.#closing = true;

@@ -10,6 +10,7 @@ import { createProcessorTask, type ProcessorOutcome } from '../../processors/tas
 import type { Settings } from '../settings.ts';
 import type { Logger, Metrics } from '../telemetry.ts';
 import { TenantTopics, topicSettings } from '../topic-settings.ts';
+import { watchLag } from './process-lag.ts';
 import type { Role } from './role.ts';
 
 export interface ProcessRoleOptions {
@@ -84,10 +85,14 @@ export async function startProcessRole(options: ProcessRoleOptions): Promise<Rol
     },
   });
   metrics.onScrape(() => scrape(metrics, worker));
+  const lag = watchLag({ worker, log, topic: names.raw, logger, metrics });
   return {
     name: 'process',
-    health: () => ({ ready: worker.health.ready, detail: worker.health }),
-    close: () => worker.close(),
+    health: () => ({ ready: worker.health.ready, detail: { ...worker.health, lag: lag.health() } }),
+    close: async () => {
+      lag.stop();
+      await worker.close();
+    },
   };
 }
 
