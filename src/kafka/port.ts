@@ -90,6 +90,12 @@ export interface LogProducer {
   close(): Promise<void>;
 }
 
+export interface ProducerOptions {
+  readonly clientId: string;
+  /** Encode, compress and send on a thread of its own: for a caller whose own thread is the bottleneck. */
+  readonly ownThread?: boolean;
+}
+
 export interface Transaction {
   readonly appends: readonly Append[];
   readonly offsets?: { readonly groupId: string; readonly offsets: readonly CommitOffset[] };
@@ -194,7 +200,7 @@ export interface Clock {
 export interface Log {
   readonly clock: Clock;
   readonly admin: LogAdmin;
-  producer(options: { readonly clientId: string }): Promise<LogProducer>;
+  producer(options: ProducerOptions): Promise<LogProducer>;
   transactional(options: TransactionalOptions): Promise<TransactionalProducer>;
   group(options: GroupOptions): Promise<GroupMember>;
   /** `topics`: those this reader may be asked to follow. */

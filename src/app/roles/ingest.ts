@@ -21,7 +21,7 @@ export interface IngestRoleOptions {
 export async function startIngestRole(options: IngestRoleOptions): Promise<Role & { readonly receiver: Receiver }> {
   const { settings, log, logger, metrics, connections } = options;
   const producer = new BatchingProducer({
-    producers: [await log.producer({ clientId: 'ingest' })],
+    producers: [await log.producer({ clientId: 'ingest', ownThread: true })],
     clock: log.clock,
     maxQueuedRecords: settings.ingestQueueRecords,
     maxQueuedBytes: settings.ingestQueueBytes,

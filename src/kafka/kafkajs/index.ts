@@ -2,13 +2,22 @@
 import './quirks.ts'; // before kafkajs
 import { CodedError } from '../../base/errors.ts';
 import { realClock } from '../memory/real-clock.ts';
-import type { GroupMember, GroupOptions, Log, LogProducer, PartitionReader, TransactionalProducer } from '../port.ts';
+import type {
+  GroupMember,
+  GroupOptions,
+  Log,
+  LogProducer,
+  PartitionReader,
+  ProducerOptions,
+  TransactionalProducer,
+} from '../port.ts';
 import { KafkaAdmin } from './admin.ts';
 import { openGroup } from './group.ts';
 import type { Logger } from './logging.ts';
 import { KafkaProducer } from './producer.ts';
 import { KafkaReader } from './reader.ts';
 import { type ClientOptions, type KafkaSettings, type ResolvedSettings, resolveSettings } from './settings.ts';
+import { ThreadedProducer } from './threaded-producer.ts';
 import { KafkaTransactionalProducer } from './transactional.ts';
 import { closeAll } from './waiting.ts';
 
@@ -41,8 +50,9 @@ class KafkaLog implements Log {
     this.admin = new KafkaAdmin(client);
   }
 
-  producer({ clientId }: { readonly clientId: string }): Promise<LogProducer> {
-    return this.#open(() => KafkaProducer.open(this.#clientOptions(clientId)));
+  producer({ clientId, ownThread = false }: ProducerOptions): Promise<LogProducer> {
+    const options = this.#clientOptions(clientId);
+    return this.#open<LogProducer>(() => (ownThread ? ThreadedProducer.open(options) : KafkaProducer.open(options)));
   }
 
   transactional(options: Parameters<Log['transactional']>[0]): Promise<TransactionalProducer> {

@@ -3,6 +3,7 @@ import type { ICustomPartitioner, IHeaders, KafkaMessage, Message, PartitionMeta
 import { refuseMarkerKey } from '../marker-key.ts';
 import { choosePartition } from '../murmur2.ts';
 import type { Append, Headers, LogRecord } from '../port.ts';
+import { groupPacked, packedOf } from './produce-request.ts';
 
 const NO_HEADERS: Headers = Object.freeze({});
 
@@ -52,9 +53,16 @@ interface Grouping {
 }
 
 /** Messages of one topic by partition, order kept. Takes the place of KafkaJS's own (see quirks.ts). */
-export function groupByPartition({ topic, partitionMetadata, messages, partitioner }: Grouping) {
+export function groupByPartition({
+  topic,
+  partitionMetadata,
+  messages,
+  partitioner,
+}: Grouping): Record<number, Message[]> {
   const groups: Record<number, Message[]> = {};
   if (partitionMetadata.length === 0) return groups;
+  const packed = packedOf(messages);
+  if (packed !== undefined) return groupPacked(packed, partitionMetadata.length);
   for (const message of messages) {
     const partition = partitioner({ topic, partitionMetadata, message });
     const group = groups[partition];

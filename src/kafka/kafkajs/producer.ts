@@ -5,7 +5,7 @@
  * P2 after a failure the client is thrown away and the next append makes a new one: KafkaJS keeps dead connections, and
  *    one unknown topic would make every later request of the same client fail
  */
-import { CompressionTypes, type Producer } from 'kafkajs';
+import { CompressionTypes, type Producer, type TopicMessages } from 'kafkajs';
 import { CodedError } from '../../base/errors.ts';
 import type { Append, LogProducer } from '../port.ts';
 import { coded } from './failures.ts';
@@ -31,10 +31,14 @@ export class KafkaProducer implements LogProducer {
   }
 
   async append(records: readonly Append[]): Promise<void> {
-    if (this.#closed) throw new CodedError('shutting_down', 'The producer is closed');
-    if (records.length === 0) return;
+    if (records.length > 0) await this.send(toTopicMessages(records, Date.now()));
+    else this.#refuseWhenClosed();
+  }
+
+  /** The same for what is already in KafkaJS's terms; a message may stand for many records (see produce-request.ts). */
+  async send(topicMessages: TopicMessages[]): Promise<void> {
+    this.#refuseWhenClosed();
     const { operationTimeoutMs, requestTimeoutMs } = this.#options.settings;
-    const topicMessages = toTopicMessages(records, Date.now());
     const send = async () => {
       const client = this.#client ?? (await this.#connected());
       await client.sendBatch({
@@ -57,6 +61,10 @@ export class KafkaProducer implements LogProducer {
         throw coded(error, 'Closing a producer');
       },
     );
+  }
+
+  #refuseWhenClosed(): void {
+    if (this.#closed) throw new CodedError('shutting_down', 'The producer is closed');
   }
 
   async #connected(): Promise<Producer> {

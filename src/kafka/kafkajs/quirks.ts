@@ -10,9 +10,12 @@
  * that use them.
  *
  * Grouping by partition: its own copies the list of a partition for every message, quadratic in the size of a batch.
+ *
+ * Produce requests: of packed records (produce-request.ts) they are encoded by us, all others by KafkaJS.
  */
 import { createRequire } from 'node:module';
 import { groupByPartition } from './messages.ts';
+import { encodePacked, type ProduceArguments } from './produce-request.ts';
 import { decodeRecord } from './record-decoder.ts';
 import { encodeRecord } from './record-encoder.ts';
 
@@ -24,13 +27,21 @@ interface Schedules {
   scheduleCheckPendingRequests(this: RequestQueue): void;
 }
 
+interface ProduceRequest {
+  encode(): Promise<unknown>;
+}
+
+type CreateProduceRequest = (options: ProduceArguments) => ProduceRequest;
+
 const KNOWN_VERSION = '2.2.4';
 
-/** Module of KafkaJS → what it exports from now on. */
-const REPLACED: Readonly<Record<string, unknown>> = {
-  'kafkajs/src/protocol/recordBatch/record/v0': encodeRecord,
-  'kafkajs/src/protocol/recordBatch/record/v0/decoder': decodeRecord,
-  'kafkajs/src/producer/groupMessagesPerPartition': groupByPartition,
+/** Module of KafkaJS → what it exports from now on, given what it exported. */
+const REPLACED: Readonly<Record<string, (own: unknown) => unknown>> = {
+  'kafkajs/src/protocol/recordBatch/record/v0': () => encodeRecord,
+  'kafkajs/src/protocol/recordBatch/record/v0/decoder': () => decodeRecord,
+  'kafkajs/src/producer/groupMessagesPerPartition': () => groupByPartition,
+  // After the record encoder: it keeps the one it finds. Later versions of the request are built on version 3.
+  'kafkajs/src/protocol/requests/produce/v3/request': (own) => encodingPacked(own as CreateProduceRequest),
 };
 
 const require = createRequire(import.meta.url);
@@ -41,9 +52,16 @@ if (version === KNOWN_VERSION) {
   for (const [module, replacement] of Object.entries(REPLACED)) {
     require(module);
     const loaded = require.cache[require.resolve(module)];
-    if (loaded !== undefined) loaded.exports = replacement;
+    if (loaded !== undefined) loaded.exports = replacement(loaded.exports);
   }
   quietIdleTimers();
+}
+
+function encodingPacked(create: CreateProduceRequest): CreateProduceRequest {
+  return (options) => {
+    const request = create(options);
+    return { ...request, encode: async () => encodePacked(options) ?? request.encode() };
+  };
 }
 
 function quietIdleTimers(): void {

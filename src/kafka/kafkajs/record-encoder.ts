@@ -6,6 +6,7 @@
  *   length varint | attributes int8 | timestampDelta varlong | offsetDelta varint | key | value | headers
  *   key, value, header value: length varint (-1 = null), bytes      header name: length varint, UTF-8
  */
+import { nameBytes, sizedSize, varintSize, writeSized, writeVarint } from './varint.ts';
 
 export interface EncodableRecord {
   readonly offsetDelta?: number;
@@ -39,48 +40,9 @@ class Encoded implements EncodedRecord {
   }
 }
 
-/** Header names are few and come back with every record. */
-const NAMES_KEPT = 1_000;
-const names = new Map<string, Buffer>();
-
-function nameBytes(name: string): Buffer {
-  const known = names.get(name);
-  if (known !== undefined) return known;
-  const bytes = Buffer.from(name);
-  if (names.size < NAMES_KEPT) names.set(name, bytes);
-  return bytes;
-}
-
 const bytesOf = (value: Buffer | string): Buffer => (Buffer.isBuffer(value) ? value : Buffer.from(String(value)));
 const nullableBytesOf = (value: Buffer | string | null | undefined): Buffer | null =>
   value === null || value === undefined ? null : bytesOf(value);
-
-/** Zigzag as an unsigned number; exact up to 2^52, beyond any length, offset or timestamp difference. */
-const zigzag = (value: number): number => (value < 0 ? -2 * value - 1 : 2 * value);
-
-function varintSize(value: number): number {
-  let rest = zigzag(value);
-  let size = 1;
-  for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) size += 1;
-  return size;
-}
-
-const sizedSize = (bytes: Buffer | null): number => (bytes === null ? 1 : varintSize(bytes.length) + bytes.length);
-
-function writeVarint(target: Buffer, at: number, value: number): number {
-  let rest = zigzag(value);
-  let end = at;
-  for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) target[end++] = (rest & 0x7f) | 0x80;
-  target[end++] = rest;
-  return end;
-}
-
-function writeSized(target: Buffer, at: number, bytes: Buffer | null): number {
-  if (bytes === null) return writeVarint(target, at, -1);
-  const start = writeVarint(target, at, bytes.length);
-  target.set(bytes, start);
-  return start + bytes.length;
-}
 
 /** Names and values, one after the other. */
 function flatHeaders(headers: NonNullable<EncodableRecord['headers']>): Buffer[] {

@@ -10,6 +10,7 @@ import type {
   Log,
   LogProducer,
   PartitionReader,
+  ProducerOptions,
   TopicPartition,
   TransactionalOptions,
   TransactionalProducer,
@@ -85,7 +86,7 @@ class MemoryClient implements MemoryLog {
     };
   }
 
-  producer(_options: { readonly clientId: string }): Promise<LogProducer> {
+  producer(_options: ProducerOptions): Promise<LogProducer> {
     return this.#open((closed) => new MemoryProducer(this.#broker, this.#process, closed));
   }
 

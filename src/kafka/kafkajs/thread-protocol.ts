@@ -1,0 +1,41 @@
+/** What the two sides of a threaded producer say to each other. Plain data only; batches change hands, never copied. */
+import type { MessagePort } from 'node:worker_threads';
+import { CodedError, ERROR_TABLE, type ErrorCode } from '../../base/errors.ts';
+import type { ResolvedSettings } from './settings.ts';
+
+/** What the thread is started with; the settings hold the broker's password and go nowhere else. */
+export interface ThreadData {
+  readonly settings: ResolvedSettings;
+  readonly clientId: string | undefined;
+  readonly port: MessagePort;
+}
+
+export type ToThread =
+  | { readonly kind: 'append'; readonly memory: ArrayBuffer; readonly length: number }
+  | { readonly kind: 'close' };
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+export type FromThread =
+  /** Connected, or why not. */
+  | { readonly kind: 'opened'; readonly error?: PlainError }
+  /** The one batch under way is settled; its memory comes back to be used again. */
+  | { readonly kind: 'settled'; readonly memory: ArrayBuffer; readonly error?: PlainError }
+  | { readonly kind: 'closed'; readonly error?: PlainError }
+  | { readonly kind: 'log'; readonly level: LogLevel; readonly fields: object; readonly message: string };
+
+/** A CodedError as data. Causes stay behind: their messages are part of the message. */
+export interface PlainError {
+  readonly code: string;
+  readonly message: string;
+  readonly detail: CodedError['detail'];
+}
+
+export function toPlain({ code, message, detail }: CodedError): PlainError {
+  return { code, message, detail };
+}
+
+export function fromPlain({ code, message, detail }: PlainError): CodedError {
+  const known = Object.hasOwn(ERROR_TABLE, code) ? (code as ErrorCode) : 'log_fatal';
+  return new CodedError(known, message, detail);
+}
