@@ -12,6 +12,11 @@ export function openLog(settings: Settings, logger: Logger): Log {
   return openKafkaLog({ settings: kafkaSettings(settings), logger });
 }
 
+/** For commands a person waits for: gives up on a broker that does not answer sooner than a service does. */
+export function openLogBriefly(settings: Settings, logger: Logger): Log {
+  return openKafkaLog({ settings: { ...kafkaSettings(settings), operationTimeoutMs: 10_000 }, logger });
+}
+
 export function kafkaSettings(settings: Settings): KafkaSettings {
   return {
     brokers: settings.kafkaBrokers,

@@ -5,7 +5,7 @@ import { addConnection, listConnections, removeConnection } from '../control/con
 import { openControl } from '../control/open.ts';
 import type { ConnectionStore } from '../control/store.ts';
 import { openRegistry, registerEnvelopeSchema } from '../envelope-schema.ts';
-import { openLog } from '../log.ts';
+import { openLogBriefly } from '../log.ts';
 import { readSecret } from '../prompt.ts';
 import { reconcileTopics, topicSettings } from '../topic-settings.ts';
 import type { CliContext } from './io.ts';
@@ -73,11 +73,11 @@ function addCommand(connection: Command, context: CliContext): void {
 
 async function withStore(
   context: CliContext,
-  work: (store: ConnectionStore, log: ReturnType<typeof openLog>) => Promise<void>,
+  work: (store: ConnectionStore, log: ReturnType<typeof openLogBriefly>) => Promise<void>,
 ): Promise<void> {
   const settings = context.settings();
   const logger = context.logger();
-  const log = openLog(settings, logger);
+  const log = openLogBriefly(settings, logger);
   try {
     await reconcileTopics(log, topicSettings(settings), []);
     const store = await openControl({ log, settings, logger });

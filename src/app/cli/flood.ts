@@ -9,7 +9,7 @@ import { runFlood } from '../../simulator/flood/run-flood.ts';
 import { openControl } from '../control/open.ts';
 import { floodTargets, floodTenants, receiverUrl } from '../demo/targets.ts';
 import { openRegistry, registerEnvelopeSchema } from '../envelope-schema.ts';
-import { openLog } from '../log.ts';
+import { openLogBriefly } from '../log.ts';
 import type { Settings } from '../settings.ts';
 import type { Logger } from '../telemetry.ts';
 import { reconcileTopics, topicSettings } from '../topic-settings.ts';
@@ -84,7 +84,7 @@ async function targetsAt(
   logger: Logger,
 ): Promise<readonly FloodTarget[]> {
   const tenants = floodTenants(count);
-  const log = openLog(settings, logger);
+  const log = openLogBriefly(settings, logger);
   try {
     await reconcileTopics(log, topicSettings(settings), tenants);
     await registerEnvelopeSchema(openRegistry(settings), topicNames(settings.topicPrefix), tenants);

@@ -2,7 +2,7 @@
 import { envelopeSchema } from '../../fibric/avro.ts';
 import { topicNames } from '../../kafka/topics.ts';
 import { openRegistry, registerEnvelopeSchema } from '../envelope-schema.ts';
-import { openLog } from '../log.ts';
+import { openLogBriefly } from '../log.ts';
 import type { AddCommand } from './program.ts';
 import { knownTenants } from './topics.ts';
 
@@ -14,7 +14,7 @@ export const addSchemas: AddCommand = (program, context) => {
     .option('--tenant <id...>', 'also for these tenants')
     .action(async (options: { tenant?: string[] }) => {
       const settings = context.settings();
-      const log = openLog(settings, context.logger());
+      const log = openLogBriefly(settings, context.logger());
       try {
         const tenants = [...(await knownTenants(log.admin, settings.topicPrefix)), ...(options.tenant ?? [])];
         const registry = openRegistry(settings);

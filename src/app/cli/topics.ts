@@ -2,7 +2,7 @@
 
 import { applyTopics, type TopicAction } from '../../kafka/reconcile.ts';
 import { topicNames } from '../../kafka/topics.ts';
-import { openLog } from '../log.ts';
+import { openLogBriefly } from '../log.ts';
 import { planAll, topicSettings } from '../topic-settings.ts';
 import { EXIT } from './io.ts';
 import type { AddCommand } from './program.ts';
@@ -15,7 +15,7 @@ export const addTopics: AddCommand = (program, context, finish) => {
     .option('--tenant <id...>', 'also the envelope topics of these tenants (those that exist are always included)')
     .action(async (options: { apply?: true; tenant?: string[] }) => {
       const settings = context.settings();
-      const log = openLog(settings, context.logger());
+      const log = openLogBriefly(settings, context.logger());
       try {
         const topics = topicSettings(settings);
         const tenants = [...(await knownTenants(log.admin, settings.topicPrefix)), ...(options.tenant ?? [])];

@@ -1,7 +1,7 @@
 /** `cn-kustomer verify <manifest>`: accounts for every change of a flood. */
 import { Option } from 'commander';
 import { realClock } from '../../kafka/memory/real-clock.ts';
-import { kafkaSettings, openLog } from '../log.ts';
+import { kafkaSettings, openLogBriefly } from '../log.ts';
 import type { Settings } from '../settings.ts';
 import {
   formatVerifyReport,
@@ -57,7 +57,7 @@ export const addVerify: AddCommand = (program, context, finish) => {
         {
           clock: realClock,
           progress: (line) => context.note(line),
-          openLog: async () => openLog(settings, context.logger()),
+          openLog: async () => openLogBriefly(settings, context.logger()),
           signal: context.signal,
         },
       );

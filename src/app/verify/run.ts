@@ -95,8 +95,7 @@ async function firstEntries(
     options.timeoutMs,
     AbortSignal.any([arrived.signal, ...(io.signal ? [io.signal] : [])]),
   );
-  const first = await Promise.race([entries.next(), timeout.then(() => null)]);
-  arrived.abort();
+  const first = await Promise.race([entries.next(), timeout.then(() => null)]).finally(() => arrived.abort());
   const header = first?.value?.[0];
   if (header?.kind !== 'header')
     throw new CodedError('manifest_invalid', `The manifest ${options.manifest} is empty or does not appear.`);
