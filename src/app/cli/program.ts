@@ -11,16 +11,8 @@ import { addSimulate } from './simulate.ts';
 import { addTopics } from './topics.ts';
 import { addVerify } from './verify.ts';
 
-/** Runs one command and returns the exit code. */
-export async function runCli(argv: readonly string[], env: CliContext['env']): Promise<number> {
-  const stop = new AbortController();
-  const onSignal = () => stop.abort();
-  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
-  let exitCode: number = EXIT.ok;
-  const context = createContext(env, stop.signal);
-  const finish = (code: number) => {
-    exitCode = code;
-  };
+/** All commands, without running one: the documents are checked against it. */
+export function createProgram(context: CliContext, finish: (code: number) => void): Command {
   const program = new Command('cn-kustomer')
     .description('Connects Kustomer to Fibric over Apache Kafka.')
     .exitOverride()
@@ -38,6 +30,20 @@ export async function runCli(argv: readonly string[], env: CliContext['env']): P
     addSettings,
   ])
     add(program, context, finish);
+  return program;
+}
+
+/** Runs one command and returns the exit code. */
+export async function runCli(argv: readonly string[], env: CliContext['env']): Promise<number> {
+  const stop = new AbortController();
+  const onSignal = () => stop.abort();
+  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  let exitCode: number = EXIT.ok;
+  const context = createContext(env, stop.signal);
+  const finish = (code: number) => {
+    exitCode = code;
+  };
+  const program = createProgram(context, finish);
   try {
     await program.parseAsync([...argv], { from: 'user' });
   } catch (error) {
