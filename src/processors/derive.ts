@@ -23,6 +23,7 @@ import type { KustomerEvent } from '../kustomer/event.ts';
 import type { Candidate, Derived } from './change.ts';
 import { movesOfConversation, observeConversation } from './derive/conversation.ts';
 import { changeTime } from './derive/time.ts';
+import { comparableText } from './digest.ts';
 import { createdIdentity, updatedIdentity } from './identity.ts';
 import { singularOf, timeOf } from './read.ts';
 
@@ -103,5 +104,5 @@ function deliveryToken(event: KustomerEvent): string {
   if (event.eventId !== null) return `event-${event.eventId}`;
   const { name, createdAt, attributes, relationships, changedAttributes, changedRelationships } = event;
   const content = [name, createdAt, attributes, relationships, changedAttributes, changedRelationships];
-  return `content-${hash('sha1', JSON.stringify(content), 'hex')}`;
+  return `content-${hash('sha1', comparableText(content), 'hex')}`;
 }

@@ -8,7 +8,7 @@ const ROOT = new URL('../../', import.meta.url).pathname;
 const PURE = [
   'src/fibric/**/*.ts',
   'src/kustomer/{event,changes,signature,search-plan,budget,parse,json,fields,peek}.ts',
-  'src/processors/{change,dead-letters,dedupe,derive,envelope,identity,read,resource-state,revisions}.ts',
+  'src/processors/{change,dead-letters,dedupe,derive,digest,envelope,identity,read,resource-state,revisions}.ts',
   'src/processors/{derive,payload}/*.ts',
   'src/sinks/{lanes,ledger,lifecycle,policy-gate}.ts',
   'src/ingest/poll-plan.ts',

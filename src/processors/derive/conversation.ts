@@ -1,6 +1,7 @@
 /** What an update of a conversation says happened to its status and to its satisfaction survey. */
 import type { KustomerEvent } from '../../kustomer/event.ts';
 import type { Candidate, ObservedState } from '../change.ts';
+import { comparableText } from '../digest.ts';
 import { satisfactionIdentity, statusIdentity, statusRevisionIdentity, statusTime } from '../identity.ts';
 import { integerOf, objectOf, textOf, timeOf } from '../read.ts';
 import { changeTime } from './time.ts';
@@ -70,7 +71,7 @@ export function isAnswer(satisfactionLevel: Readonly<Record<string, unknown>>): 
 const ANSWER_PARTS = ['formResponse', 'status', 'score', 'rating', 'answers', 'firstAnswer', 'updatedAt'] as const;
 
 function answerOf(satisfactionLevel: Readonly<Record<string, unknown>>): string {
-  return JSON.stringify(ANSWER_PARTS.map((part) => satisfactionLevel[part]));
+  return comparableText(ANSWER_PARTS.map((part) => satisfactionLevel[part]));
 }
 
 function millisOf(time: string | null): number {

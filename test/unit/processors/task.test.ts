@@ -204,3 +204,26 @@ describe('what must exist before a batch is decided', () => {
     await expect(task.prepare([good(1)])).rejects.toThrow('no brokers');
   });
 });
+
+describe('regression: a body nested deeper than the stack ended the process, again after each restart', () => {
+  const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
+  const survey = (answers: string) => `"changes":{"attributes":{"satisfactionLevel":{"before":null,"after":
+    {"formResponse":"r1","status":"rated","rating":1,"answers":${answers}}}}}`;
+  const body = (id: string, attributes: string, rest = '') =>
+    Buffer.from(`{"name":"kustomer.conversation.update","data":{"type":"conversation","id":"${id}",
+      "attributes":${attributes}}${rest === '' ? '' : `,${rest}`}}`);
+
+  it.each([
+    ['told apart by its content', body('c1', `{"custom":{"aTree":${deep}}}`)],
+    ['in an answer', body('c1', '{"rev":7}', survey(deep))],
+    ['in an answer without revision', body('c1', `{"aTree":${deep}}`, survey(deep))],
+  ])('%s', (_name, value) => {
+    const settings = { ...connection, settings: { ...connection.settings, extendedEvents: true } };
+    const { task, outcomes } = processorTask([settings]);
+    const state = new MapState();
+    const first = task.decide([rawRecord(3, value, HEADERS)], state, 0);
+    expect(first.length).toBeGreaterThan(0);
+    expect(outcomes[0]).toMatchObject({ verdicts: { emitted: 1 }, dead: {} });
+    expect(task.decide([rawRecord(4, value, HEADERS)], state, 0)).toEqual([]);
+  });
+});
