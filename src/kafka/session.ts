@@ -85,7 +85,7 @@ export class PartitionSession {
       });
       const table = new StateTable({ maxBytes: options.stateMaxBytes });
       const startedAtMs = log.clock.nowMs();
-      const counts = await Promise.all(partitions.map((partition) => restore(options, table, partition, barrier)));
+      const counts = await restoreAll(options, table, barrier);
       const restored = {
         records: counts.reduce((sum, count) => sum + count, 0),
         durationMs: log.clock.nowMs() - startedAtMs,
@@ -129,6 +129,27 @@ export class PartitionSession {
     this.#spent = true;
     this.table.clear();
     await this.#producer.close();
+  }
+}
+
+/**
+ * All partitions at once. One that fails ends the others, and none is followed any more when this settles: the next open
+ * follows them again, and a reader follows a partition once.
+ */
+async function restoreAll(options: SessionOptions, table: StateTable, barrier: Buffer): Promise<readonly number[]> {
+  const failed = new AbortController();
+  const signal = AbortSignal.any([options.signal, failed.signal]);
+  const restores = options.partitions.map((partition) =>
+    restore({ ...options, signal }, table, partition, barrier).catch((error) => {
+      failed.abort();
+      throw error;
+    }),
+  );
+  const settled = Promise.allSettled(restores);
+  try {
+    return await Promise.all(restores);
+  } finally {
+    await settled;
   }
 }
 
