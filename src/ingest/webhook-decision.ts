@@ -6,11 +6,11 @@
  * W3  The record's value is the body as received, and tenant and connection come from the connection, never the body.
  * W4  A refusal says nothing about what would have been accepted: no token, no organisation, no tenant.
  */
-import type { KeyObject } from 'node:crypto';
 import type { ErrorCode } from '../base/errors.ts';
 import type { ConnectionWithTokens } from '../fibric/connection.ts';
 import type { Append } from '../kafka/port.ts';
 import { type EventName, isKnownEventName } from '../kustomer/event-names.ts';
+import type { HmacKey } from '../kustomer/hmac.ts';
 import { peek } from '../kustomer/peek.ts';
 import { signingKey, verifySignature } from '../kustomer/signature.ts';
 import { type OriginHeaders, originHeaders, rawRecord } from './raw-record.ts';
@@ -42,7 +42,7 @@ export interface Admission {
 export interface PreparedConnection {
   readonly connectionId: string;
   readonly orgId: string | null;
-  readonly keys: readonly KeyObject[];
+  readonly keys: readonly HmacKey[];
   readonly origin: OriginHeaders;
 }
 
