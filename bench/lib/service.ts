@@ -17,9 +17,16 @@ export interface ServiceUnderTest {
   start(roles: string, port: number): Running;
   /** The same, resolved once it is ready. */
   startReady(roles: string, port: number): Promise<Running>;
+  /** Another of its commands, with the same settings and master key. */
+  command(name: string, args: readonly string[]): Program;
 }
 
-export function serviceUnderTest(context: BenchContext, prefix: string): ServiceUnderTest {
+/** `settings`: environment variables on top of the defaults, to try others. */
+export function serviceUnderTest(
+  context: BenchContext,
+  prefix: string,
+  settings: Readonly<Record<string, string>> = {},
+): ServiceUnderTest {
   const env = {
     KAFKA_BROKERS: context.brokers.join(','),
     SCHEMA_REGISTRY_URL: context.registryUrl,
@@ -27,6 +34,7 @@ export function serviceUnderTest(context: BenchContext, prefix: string): Service
     CN_MASTER_KEY: randomBytes(32).toString('base64'),
     LOG_LEVEL: 'warn',
     NODE_OPTIONS: '',
+    ...settings,
   };
   const program = (name: string, args: readonly string[]): Program => ({
     name,
@@ -45,6 +53,7 @@ export function serviceUnderTest(context: BenchContext, prefix: string): Service
       runToEnd({ ...add, input: `${TOKEN}\n`, timeoutMs: 60_000 });
     },
     start,
+    command: program,
     async startReady(roles, port) {
       const running = start(roles, port);
       await waitForHttp(`http://127.0.0.1:${port}/readyz`, running, (status) => status === 200);
