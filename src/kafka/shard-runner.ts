@@ -22,6 +22,13 @@ import { PartitionSession } from './session.ts';
 import { StateOverlay } from './state-overlay.ts';
 import type { StreamTask } from './task.ts';
 
+/**
+ * Most bytes of records in one transaction: KafkaJS writes what a transaction appends to a partition as one batch, and a
+ * batch must stay within the topic's `max.message.bytes` (2 MiB, topics.ts) even when all of it becomes dead letters.
+ */
+const MAX_BATCH_BYTES = 2_000_000;
+const MAX_QUEUED_BYTES = 8 * MAX_BATCH_BYTES;
+
 export interface ShardSettings {
   readonly groupId: string;
   readonly topic: string;
@@ -100,7 +107,7 @@ export class ShardRunner {
   constructor(options: ShardRunnerOptions, after: Promise<unknown> = Promise.resolve()) {
     this.#options = options;
     this.shard = options.shard;
-    this.#queue = new RecordQueue(options.settings.maxQueuedRecords);
+    this.#queue = new RecordQueue(options.settings.maxQueuedRecords, MAX_QUEUED_BYTES);
     this.#inputs = options.partitions.map((partition) => ({ topic: options.settings.topic, partition }));
     this.done = after.then(() => this.#run()).catch((error) => options.observer.crashed(this.shard, error));
   }
@@ -244,7 +251,7 @@ export class ShardRunner {
       else if (this.#queue.size < settings.maxBatchRecords && waitMs > 0) await this.#woken(waitMs);
       else {
         startedAtMs = log.clock.nowMs();
-        await this.#step(session, this.#queue.take(settings.maxBatchRecords), startedAtMs);
+        await this.#step(session, this.#queue.take(settings.maxBatchRecords, MAX_BATCH_BYTES), startedAtMs);
       }
     }
   }

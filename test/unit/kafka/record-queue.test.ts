@@ -46,6 +46,29 @@ describe('record queue', () => {
     expect(queue.isDrained).toBe(true);
   });
 
+  test('Q3: large records leave in takes that a batch can hold, and one that no batch can hold leaves alone', () => {
+    const queue = new RecordQueue(100, 10_000);
+    queue.reset(new Map([[0, 0]]));
+    // A record counts as its value and 512 bytes more.
+    const records = [488, 488, 5_488, 0, 0, 1_388].map((bytes, offset) => ({
+      ...record(0, offset),
+      value: Buffer.alloc(bytes),
+    }));
+    const push = (...some: readonly LogRecord[]) => queue.push({ topic: 'raw', partition: 0, records: some });
+    push(...records.slice(0, 5));
+    expect(queue.isFull).toBe(false);
+    push(...records.slice(5));
+    expect(queue.isFull).toBe(true);
+    const taken = () => queue.take(10, 3_000).map(({ offset }) => offset);
+    expect(taken()).toEqual([0, 1]);
+    expect(queue.isDrained).toBe(false);
+    expect(taken()).toEqual([2]);
+    expect(queue.isDrained).toBe(true);
+    expect(taken()).toEqual([3, 4, 5]);
+    expect(taken()).toEqual([]);
+    expect([queue.isFull, queue.isDrained]).toEqual([false, true]);
+  });
+
   test('Q1: whatever the deliveries and takes, each partition leaves once and in order', () => {
     const deliveries = fc.array(
       fc.record({ partition: fc.nat(2), from: fc.nat(30), length: fc.nat(12), take: fc.nat(20) }),
