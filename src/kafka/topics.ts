@@ -72,6 +72,7 @@ export function fixedTopics(settings: TopicSettings): readonly TopicSpec[] {
         'retention.ms': String(settings.stateRetentionMs),
         'min.cleanable.dirty.ratio': '0.3',
         'segment.bytes': '134217728',
+        'max.message.bytes': '2162688',
       },
     },
     {
@@ -81,7 +82,8 @@ export function fixedTopics(settings: TopicSettings): readonly TopicSpec[] {
       config: {
         'cleanup.policy': 'delete',
         'retention.ms': String(settings.stateRetentionMs),
-        'max.message.bytes': '2097152',
+        // The largest raw record and the headers of a dead letter.
+        'max.message.bytes': '2162688',
       },
     },
     { name: names.control, partitions: 1, ...replication, config: { 'cleanup.policy': 'compact' } },
@@ -94,6 +96,11 @@ export function eventsTopic(settings: TopicSettings, tenantId: string): TopicSpe
     name: topicNames(settings.prefix).events(tenantId),
     partitions: settings.eventPartitions,
     ...(settings.replicationFactor === undefined ? {} : { replicationFactor: settings.replicationFactor }),
-    config: { 'cleanup.policy': 'delete', 'retention.ms': String(settings.stateRetentionMs) },
+    config: {
+      'cleanup.policy': 'delete',
+      'retention.ms': String(settings.stateRetentionMs),
+      // An envelope can come close to the body it was made of, and the brokers' default is less than a body may have.
+      'max.message.bytes': '2162688',
+    },
   };
 }
