@@ -236,6 +236,18 @@ export class Installation {
     return readToEnd({ brokers: this.settings.kafkaBrokers, topics, ...options });
   }
 
+  /** Waits until the log cleaner has been over a topic: no key twice, except one. Resolves to how many records it left. */
+  async cleaned(topic: string, exceptKey: string): Promise<number> {
+    // Every start of the service sets it back to what the table of topics says.
+    await this.log.admin.alterConfig(topic, { 'min.cleanable.dirty.ratio': '0.01' });
+    const check = async () => {
+      const { records } = await this.read([topic]);
+      const keys = records.map(({ partition, key }) => `${partition}/${key}`).filter((key) => !key.endsWith(exceptKey));
+      return keys.length > 0 && new Set(keys).size === keys.length ? records.length : null;
+    };
+    return waitFor(check, { message: `the cleaner to go over ${topic}`, deadlineMs: 60_000, everyMs: 500 });
+  }
+
   /** Nothing of the raw topic is left to process. */
   async caughtUp(deadlineMs = 60_000): Promise<void> {
     const wanted = await this.ends(this.rawPartitions);
