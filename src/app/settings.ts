@@ -1,5 +1,5 @@
 /**
- * The one table of settings. Every setting is an environment variable; `docs/settings.md` is generated from this table
+ * The one table of settings. Every setting is an environment variable; `docs/reference/settings.md` is generated from this table
  * and `cn-kustomer settings` prints it. All problems are reported at once; secrets are only ever shown as set or unset.
  */
 import { CodedError } from '../base/errors.ts';

@@ -1,5 +1,5 @@
 /**
- * Logs and metrics. Every metric stands in the one table below (`docs/metrics.md` is generated from it); labels are of
+ * Logs and metrics. Every metric stands in the one table below (`docs/reference/metrics.md` is generated from it); labels are of
  * low cardinality: never an id. One wide log line per unit of work.
  */
 import { type Logger, pino } from 'pino';

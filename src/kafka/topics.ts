@@ -1,5 +1,5 @@
 /**
- * The one table of topics. `cn-kustomer topics` prints and reconciles it; `docs/topics.md` is generated from it.
+ * The one table of topics. `cn-kustomer topics` prints and reconciles it; `docs/reference/topics.md` is generated from it.
  *
  * Raw and state keep equal partition counts: state partition p belongs to the owner of raw partition p. Changing the
  * count moves keys to other partitions, away from their state, so it is a migration and never done silently.

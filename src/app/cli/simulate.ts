@@ -1,6 +1,8 @@
 /** `cn-kustomer simulate`: a Kustomer that behaves, for as long as wanted. */
+import { z } from 'zod';
 import { CodedError } from '../../base/errors.ts';
 import { createSimulator } from '../../simulator/server.ts';
+import { type FaultOptions, faultsSchema } from '../../simulator/webhooks/faults.ts';
 import { wholeNumber } from './options.ts';
 import type { AddCommand } from './program.ts';
 
@@ -31,7 +33,7 @@ export const addSimulate: AddCommand = (program, context) => {
         seed: options.seed,
         port: wholeNumber('--port', options.port, 65_535),
         timeScale: wholeNumber('--time-scale', options.timeScale, 1_000_000),
-        ...(options.faults === undefined ? {} : { faults: json(options.faults) }),
+        ...(options.faults === undefined ? {} : { faults: parseFaults(options.faults) }),
       });
       const { url } = await simulator.listen();
       context.print(`simulated Kustomer: ${url}/v1  (control: ${url}/_simulator/state)`);
@@ -46,10 +48,14 @@ export const addSimulate: AddCommand = (program, context) => {
     });
 };
 
-function json(text: string): object {
+function parseFaults(text: string): FaultOptions {
+  let value: unknown;
   try {
-    return JSON.parse(text) as object;
+    value = JSON.parse(text);
   } catch {
     throw new CodedError('config_invalid', '--faults: not JSON; for example {"duplicate":0.2,"drop":0.05}');
   }
+  const parsed = faultsSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new CodedError('config_invalid', `--faults: ${z.prettifyError(parsed.error)}`);
 }
