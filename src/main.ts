@@ -2,3 +2,6 @@
 import { runCli } from './app/cli/program.ts';
 
 process.exitCode = await runCli(process.argv.slice(2), process.env);
+
+/** What a command leaves open (a socket nobody answers on) must not keep the process for good. */
+setTimeout(() => process.exit(), 1_000).unref();

@@ -52,10 +52,18 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       roles: Object.fromEntries([['control', control], ...parts]),
     };
   };
-  const started = await start(options, roles);
+  // Roles that have started must not outlive a failed start: they would retry in the background for ever.
+  const abandon = async (error: unknown): Promise<never> => {
+    const closing = closeInOrder([...roles].reverse(), async () => undefined);
+    await withinDeadline(closing, settings.shutdownMs).catch((err) =>
+      logger.warn({ event: 'service.abandoned', err }, 'some parts did not close cleanly'),
+    );
+    throw error;
+  };
+  const started = await start(options, roles).catch(abandon);
   addHealthRoutes(started.app, health, metrics);
   metrics.onScrape(() => metrics.set('cnk_connections', connections.list().length));
-  const address = await started.listen();
+  const address = await started.listen().catch((error) => abandon(addressRefused(error, settings)));
   logger.info(
     { event: 'service.listening', host: address.address, port: address.port, roles: options.roles },
     'listening',
@@ -94,6 +102,16 @@ async function start(options: ServiceOptions, roles: Role[]): Promise<Server> {
     return app.server.address() as AddressInfo;
   };
   return { app, listen, close: () => app.close() };
+}
+
+/** An address that cannot be had is a matter of settings, not a fault of the program. */
+function addressRefused(error: NodeJS.ErrnoException, { host, port }: Settings): unknown {
+  const codes = ['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL', 'ENOTFOUND'];
+  if (error.code === undefined || !codes.includes(error.code)) return error;
+  return new CodedError('config_invalid', `HOST, PORT: cannot listen on ${host}:${port} (${error.code})`, {
+    host,
+    port,
+  });
 }
 
 /** `/healthz` answers while the process lives, `/readyz` only while its work gets done. */
