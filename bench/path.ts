@@ -30,6 +30,8 @@ const { values } = parseArgs({
     highest: { type: 'boolean', default: false },
     set: { type: 'string', multiple: true, default: [] },
     out: { type: 'string' },
+    /** Taken like by every bench; there is no peer here. */
+    peers: { type: 'boolean', default: false },
   },
 });
 const SECONDS = Number(values.seconds ?? (values.quick ? 8 : 30));
@@ -41,8 +43,11 @@ const MAX_P99_MS = 1000;
 const MAX_LATE_P99_MS = 250;
 const STEP = 1.3;
 const PROBE_SECONDS = 8;
-const CONFIRM_SECONDS = 60;
-const HIGHEST_DEADLINE_MS = 7 * 60_000;
+const CONFIRM_SECONDS = values.quick ? 8 : 60;
+/** No step begins after it. */
+const HIGHEST_DEADLINE_MS = (values.quick ? 1 : 6) * 60_000;
+/** The flood gives up 120 s after its time and verify 30 s without progress; this is for a command that hangs. */
+const REPORT_GRACE_MS = 170_000;
 
 /** Which roles each process of a setup has. */
 const SETUPS: Readonly<Record<string, readonly string[]>> = { one: ['ingest,process'], two: ['ingest', 'process'] };
@@ -72,9 +77,11 @@ await runBench('path', values.out, async (context) => {
     context.say(line(run));
   }
   const best = steady.toSorted((a, b) => a.p99Ms - b.p99Ms)[0]?.setup ?? 'one';
-  const steps = values.highest ? await withService(context, best, (path) => highest(context, path)) : [];
-  context.say(`\n${summary([...steady, ...steps])}`);
-  return { settings: values.set, steady, highest: { setup: best, steps } };
+  const found = values.highest ? await withService(context, best, (path) => highest(context, path)) : null;
+  context.say(`\n${summary([...steady, ...(found?.steps ?? [])])}`);
+  if (found !== null)
+    context.say(`\nhighest rate kept up for ${CONFIRM_SECONDS} s: ${found.rate ?? 'none was found in time'}`);
+  return { settings: values.set, steady, highest: found };
 });
 
 interface Path {
@@ -149,7 +156,10 @@ function problemOf(sent: FloodReport, seen: VerifyReport): string | null {
 
 /** Waits for the end of a command that prints one JSON report, and gives it. */
 async function reportOf<T>(command: Running, seconds: number): Promise<T> {
-  await waitUntil(async () => command.gone() !== null, { what: command.logFile, deadlineMs: (seconds + 90) * 1000 });
+  await waitUntil(async () => command.gone() !== null, {
+    what: command.logFile,
+    deadlineMs: seconds * 1000 + REPORT_GRACE_MS,
+  });
   const json = readFileSync(command.logFile, 'utf8')
     .split('\n')
     .findLast((text) => text.startsWith('{'));
@@ -181,9 +191,16 @@ function usageSince(running: ReadonlyMap<string, Running>, before: Usage) {
   return { seconds, cores, busy: (now.busyMs - before.busyMs) / 1000 / seconds };
 }
 
-/** Up in steps until one fails, then down from there until one holds for a whole minute. */
-async function highest(context: BenchContext, path: Path): Promise<readonly PathRun[]> {
+interface Highest {
+  /** Null when time ran out before one held. */
+  readonly rate: number | null;
+  readonly steps: readonly PathRun[];
+}
+
+/** Up in large steps until one fails, then down from there in small ones until one holds for a whole minute. */
+async function highest(context: BenchContext, path: Path): Promise<Highest> {
   const deadlineMs = performance.now() + HIGHEST_DEADLINE_MS;
+  const inTime = () => performance.now() < deadlineMs;
   const steps: PathRun[] = [];
   const keepsUp = async (rate: number, seconds: number) => {
     const run = await path.run(rate, seconds);
@@ -192,10 +209,12 @@ async function highest(context: BenchContext, path: Path): Promise<readonly Path
     return run.problem === null && run.p99Ms <= MAX_P99_MS && run.generatorLateP99Ms <= MAX_LATE_P99_MS;
   };
   let rate = Math.round(Number(values.rate) * STEP ** 2);
-  while (await keepsUp(rate, PROBE_SECONDS)) rate = Math.round(rate * STEP);
-  do rate = Math.round(rate / Math.sqrt(STEP));
-  while (performance.now() < deadlineMs && !(await keepsUp(rate, CONFIRM_SECONDS)));
-  return steps;
+  while (inTime() && (await keepsUp(rate, PROBE_SECONDS))) rate = Math.round(rate * STEP);
+  while (inTime()) {
+    rate = Math.round(rate / Math.sqrt(STEP));
+    if (await keepsUp(rate, CONFIRM_SECONDS)) return { rate, steps };
+  }
+  return { rate: null, steps };
 }
 
 function ms(value: number): string {

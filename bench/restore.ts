@@ -31,6 +31,8 @@ const { values } = parseArgs({
     rounds: { type: 'string' },
     'no-takeover': { type: 'boolean', default: false },
     out: { type: 'string' },
+    /** Taken like by every bench; there is no peer here. */
+    peers: { type: 'boolean', default: false },
     /** In the process that restores: the prefix of the topics. */
     child: { type: 'string' },
   },

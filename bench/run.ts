@@ -33,6 +33,8 @@ const BENCHES: Readonly<Record<string, BenchEntry>> = {
   'receiver-http': { args: ({ quick }) => (quick ? ['--seconds', '3', '--rounds', '1'] : []) },
   receiver: { args: flags },
   processor: { args: flags },
+  restore: { args: flags },
+  path: { args: (options) => [...flags(options), ...(options.quick ? [] : ['--highest'])] },
 };
 
 async function main(): Promise<number> {
