@@ -19,7 +19,10 @@
  *     - Webhook revisions: MAX_INTERVALS. Beyond it the lowest gap is closed. That gap is the oldest: for a webhook in
  *       it to come after all, it must be overtaken by more than MAX_INTERVALS later gaps of the same resource, while
  *       Kustomer gives up on a delivery after an hour. So it stands for deliveries lost for good; closing it cannot
- *       double anything, which forgetting the interval below it would.
+ *       double anything, which forgetting the interval below it would. A gap costs two bytes, and a resource whose every
+ *       second change is answered 503 for that hour makes hundreds.
+ *     - Tokens of deliveries without revision: MAX_TOKENS, for the same hour. A repetition after as many others of its
+ *       resource is taken for new.
  *     - Polled revisions: MAX_POLLED_INTERVALS, one per poll at most: an hour of polling at 60 s, as long as Kustomer
  *       retries the webhooks they stand for. The oldest is forgotten.
  *     - Changes of state: those only a poll has seen are kept longest (8), for their webhook may be on its way for an
@@ -32,10 +35,10 @@ import { withRevision } from './identity.ts';
 import { hash48, type RecentChange, type ResourceState, type TrackedStatus } from './resource-state.ts';
 import { addRevision, closeLowestGaps, forgetLowest, hasRevision } from './revisions.ts';
 
-export const MAX_INTERVALS = 32;
+export const MAX_INTERVALS = 1024;
 export const MAX_POLLED_INTERVALS = 64;
 export const MAX_POLL_ONLY = 8;
-export const MAX_TOKENS = 8;
+export const MAX_TOKENS = 128;
 export const MAX_WEBHOOK_SEEN = 3;
 
 export interface Delivery {
