@@ -34,6 +34,8 @@ export interface ProcessorDeps {
   encode(envelope: Envelope): Buffer;
   /** Undefined when the topic is known to exist. */
   ensureTenantTopic(tenantId: string): Promise<void> | undefined;
+  /** Undefined when the connection is known here, or known to be gone. Absent = connections are never behind. */
+  awaitConnection?(connectionId: string): Promise<void> | undefined;
   /** Told once per decided batch. A batch whose transaction fails is decided, and counted, again. */
   onOutcome(outcome: ProcessorOutcome): void;
   readonly deadLetterLimit?: DeadLetterLimit;
@@ -74,11 +76,18 @@ export function createProcessorTask(deps: ProcessorDeps): StreamTask {
 
 function prepare(deps: ProcessorDeps, records: readonly LogRecord[]): Promise<void> | undefined {
   const tenants = new Set<string>();
+  const connections = new Set<string>();
   for (const { headers } of records) {
     const tenantId = headers[HEADER.tenant]?.toString();
     if (tenantId !== undefined && TENANT_ID.test(tenantId)) tenants.add(tenantId);
+    const connectionId = headers[HEADER.connection]?.toString();
+    if (connectionId !== undefined && connectionId !== '') connections.add(connectionId);
   }
   const waits: Promise<void>[] = [];
+  for (const connectionId of connections) {
+    const wait = deps.awaitConnection?.(connectionId);
+    if (wait !== undefined) waits.push(wait);
+  }
   for (const tenantId of tenants) {
     const wait = deps.ensureTenantTopic(tenantId);
     if (wait !== undefined) waits.push(wait);

@@ -10,6 +10,7 @@ import { createProcessorTask, type ProcessorOutcome } from '../../processors/tas
 import type { Settings } from '../settings.ts';
 import type { Logger, Metrics } from '../telemetry.ts';
 import { TenantTopics, topicSettings } from '../topic-settings.ts';
+import { ConnectionWait } from './connection-wait.ts';
 import { watchLag } from './process-lag.ts';
 import type { Role } from './role.ts';
 
@@ -30,6 +31,7 @@ export async function startProcessRole(options: ProcessRoleOptions): Promise<Rol
   const { settings, log, logger, metrics, connections, encode, crashed } = options;
   const names = topicNames(settings.topicPrefix);
   const tenants = new TenantTopics(log, topicSettings(settings));
+  const arriving = new ConnectionWait({ connections, clock: log.clock });
   const worker = await StreamWorker.start({
     log,
     clientId: 'process',
@@ -57,6 +59,7 @@ export async function startProcessRole(options: ProcessRoleOptions): Promise<Rol
         connections,
         encode,
         ensureTenantTopic: (tenantId) => tenants.ensure(tenantId),
+        awaitConnection: (connectionId) => arriving.wait(connectionId),
         onOutcome: (outcome) => countOutcome(metrics, outcome),
         deadLetterLimit: { ...DEAD_LETTER_LIMIT, maxConsecutive: settings.deadLetterRun },
       }),

@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { CodedError } from '../../../src/base/errors.ts';
 import { HEADER } from '../../../src/kafka/headers.ts';
 import type { Append, LogRecord } from '../../../src/kafka/port.ts';
+import { topicNames } from '../../../src/kafka/topics.ts';
+import { createProcessorTask } from '../../../src/processors/task.ts';
 import {
   connectionOf,
   envelopeType,
@@ -226,4 +228,30 @@ describe('regression: a body nested deeper than the stack ended the process, aga
     expect(outcomes[0]).toMatchObject({ verdicts: { emitted: 1 }, dead: {} });
     expect(task.decide([rawRecord(4, value, HEADERS)], state, 0)).toEqual([]);
   });
+});
+
+it('regression: the first webhooks of a new connection were processed before its settings had arrived', async () => {
+  const asked: string[] = [];
+  const arrived = Promise.withResolvers<void>();
+  const task = createProcessorTask({
+    topics: topicNames(''),
+    connections: new Map(),
+    encode: () => Buffer.alloc(0),
+    ensureTenantTopic: () => undefined,
+    awaitConnection: (connectionId) => {
+      asked.push(connectionId);
+      return arrived.promise;
+    },
+    onOutcome: () => undefined,
+  });
+  let prepared = false;
+  const preparing = task.prepare([good(1), good(2)])?.then(() => {
+    prepared = true;
+  });
+  expect(asked).toEqual(['cn_acme']);
+  await Promise.resolve();
+  expect(prepared).toBe(false);
+  arrived.resolve();
+  await preparing;
+  expect(prepared).toBe(true);
 });
