@@ -91,6 +91,43 @@ export const ERROR_TABLE = {
     meaning:
       'Too many records in a row could not be processed; the partition stops so that a bad deploy does not swallow the topic.',
   },
+  // kustomer
+  kustomer_not_sent: {
+    disposition: 'retry',
+    meaning:
+      'No byte of the request reached Kustomer (no connection, or the caller gave up first); sending it is safe.',
+  },
+  kustomer_unanswered: {
+    disposition: 'retry',
+    meaning: 'A read got no usable answer: a reset, a timeout, a 5xx, or a body that is cut, too large or no JSON.',
+  },
+  kustomer_ambiguous: {
+    disposition: 'park',
+    meaning:
+      'A write left and its answer is missing, a 5xx or unreadable: it may have happened. Read back before anything is sent again.',
+  },
+  kustomer_rate_limited: { disposition: 'wait', meaning: 'Kustomer answered 429; nothing was done. See retryAtMs.' },
+  kustomer_refused: {
+    disposition: 'refuse',
+    meaning: 'Kustomer does not take the request (400, 404, 413, 422, …); sending it again changes nothing.',
+  },
+  kustomer_permission: {
+    disposition: 'refuse',
+    meaning: 'The API key is bad or expired, or lacks the role the message names (401, 403).',
+  },
+  kustomer_misconfigured: {
+    disposition: 'refuse',
+    meaning: 'The request went to the wrong place: another pod or region, a redirect, a link to another host.',
+  },
+  kustomer_conflict: {
+    disposition: 'refuse',
+    meaning: 'The object has changed since it was read (409); read it again and decide anew.',
+  },
+  budget_exhausted: {
+    disposition: 'wait',
+    meaning:
+      'The rate budget of the organisation had no room in time, or too many calls wait for it; nothing was sent.',
+  },
   // configuration and secrets
   config_invalid: { disposition: 'refuse', meaning: 'One or more settings are missing or wrong.' },
   connection_conflict: {

@@ -1,0 +1,295 @@
+/**
+ * The request budget of one Kustomer organisation: who may call now, and if not, when to ask again.
+ *
+ * G1 In no 60 s of the server's are more calls of ours counted than our share, `limit × (1 − othersShare)`; nor more
+ *    searches than our share of the search limit (see bucket.ts B1).
+ * G2 What is refused to a lane is refused to every lane below it, for calls and for searches (B2).
+ * G3 A 429 stops every lane, for `Retry-After`, else until the reset, else for a backoff; answers that were under way
+ *    when it began do not add to the backoff. After it one call tries alone; the rest follows its answer.
+ * G4 No header can stop the organisation for longer than `maxPauseMs`, and none can raise our share over the limit told.
+ * G5 Every grant ends exactly once; one whose end is never told is taken as unanswered after `maxOpenMs`.
+ * G6 Time never runs backwards in here, whatever the caller's clock does.
+ * G7 Others may take more than their share: what the server says is left bounds us too (see server-window.ts).
+ */
+import {
+  type Bucket,
+  type Ending,
+  elapse,
+  emptyBucket,
+  end,
+  reserveOf,
+  take,
+  used,
+  waitFor,
+  withLimit,
+} from './bucket.ts';
+import type { CallKind, Lane } from './lanes.ts';
+import { type AnswerHeaders, type RateFacts, rateFacts } from './rate-headers.ts';
+import { callUntold, leftInWindow, RESET_SLACK_MS, type ServerWindow, seeWindow, windowOver } from './server-window.ts';
+
+export interface BudgetConfig {
+  /** Part of the organisation's budget that is not ours, 0 to 0.95. */
+  readonly othersShare: number;
+  /** Calls per minute of the organisation until an answer tells; the smallest plan has 300. */
+  readonly assumedLimit: number;
+  /** Searches per minute of a machine user. */
+  readonly searchLimit: number;
+  /** Part of the search limit that is not ours: for keys whose machine user is shared with another program. */
+  readonly searchOthersShare: number;
+  readonly maxPauseMs: number;
+  readonly maxOpenMs: number;
+}
+
+export const BUDGET_DEFAULTS: BudgetConfig = {
+  othersShare: 0.3,
+  assumedLimit: 300,
+  searchLimit: 100,
+  searchOthersShare: 0,
+  maxPauseMs: 300_000,
+  maxOpenMs: 300_000,
+};
+
+export interface Grant {
+  readonly grantId: number;
+  readonly kind: CallKind;
+  readonly lane: Lane;
+  readonly grantedAtMs: number;
+}
+
+export type PauseCause = 'retry_after' | 'reset' | 'backoff';
+
+export interface Pause {
+  readonly untilMs: number;
+  readonly cause: PauseCause;
+  /** Calls with an earlier id were under way when it began. */
+  readonly fromGrantId: number;
+  /** 429s in a row, each after waiting as told. */
+  readonly strikes: number;
+}
+
+export interface BudgetState {
+  readonly config: BudgetConfig;
+  readonly nowMs: number;
+  readonly nextGrantId: number;
+  /** Calls per minute of the whole organisation: told, or assumed. */
+  readonly limit: number;
+  readonly limitTold: boolean;
+  readonly calls: Bucket;
+  readonly searches: Bucket;
+  readonly open: readonly Grant[];
+  readonly window: ServerWindow | null;
+  /** Remains after its end until a call has succeeded. */
+  readonly pause: Pause | null;
+  readonly lastGrantAtMs: number;
+}
+
+export type WaitReason = 'paused' | 'trial' | 'window_empty' | 'share' | 'search_limit';
+
+export type BudgetAnswer =
+  | { readonly state: BudgetState; readonly grant: Grant }
+  | { readonly state: BudgetState; readonly waitUntilMs: number; readonly reason: WaitReason };
+
+/** While one call tries alone, its answer decides; this often somebody looks. */
+const RECHECK_MS = 1000;
+/** Without a reset the end of an empty window is a guess: one call this often finds out. */
+const BLIND_TRIAL_MS = 2000;
+const BACKOFF_MS = 5000;
+const MAX_BACKOFF_MS = 60_000;
+
+export function initialBudget(config: Partial<BudgetConfig> = {}): BudgetState {
+  const full = { ...BUDGET_DEFAULTS, ...config };
+  return {
+    config: full,
+    nowMs: 0,
+    nextGrantId: 1,
+    limit: full.assumedLimit,
+    limitTold: false,
+    calls: emptyBucket(share(full.assumedLimit, full.othersShare)),
+    searches: emptyBucket(share(full.searchLimit, full.searchOthersShare)),
+    open: [],
+    window: null,
+    pause: null,
+    lastGrantAtMs: Number.NEGATIVE_INFINITY,
+  };
+}
+
+export interface BudgetRequest {
+  readonly lane: Lane;
+  readonly kind: CallKind;
+  readonly nowMs: number;
+}
+
+/** Asks for one call. With a grant the call must be started at once, and its end told by `observe` or `settle`. */
+export function request(before: BudgetState, { lane, kind, nowMs }: BudgetRequest): BudgetAnswer {
+  const state = advance(before, nowMs);
+  const refused = refusal(state, lane, kind);
+  if (refused !== null) return { state, ...refused };
+  const grant: Grant = { grantId: state.nextGrantId, kind, lane, grantedAtMs: state.nowMs };
+  const granted = {
+    ...state,
+    nextGrantId: state.nextGrantId + 1,
+    open: [...state.open, grant],
+    calls: take(state.calls, state.nowMs),
+    searches: kind === 'search' ? take(state.searches, state.nowMs) : state.searches,
+    lastGrantAtMs: state.nowMs,
+  };
+  return { state: granted, grant };
+}
+
+type Refusal = { readonly waitUntilMs: number; readonly reason: WaitReason };
+
+function refusal(state: BudgetState, lane: Lane, kind: CallKind): Refusal | null {
+  const { nowMs, pause, window } = state;
+  if (pause !== null) {
+    if (nowMs < pause.untilMs) return { waitUntilMs: pause.untilMs, reason: 'paused' };
+    if (state.open.some(({ grantId }) => grantId >= pause.fromGrantId)) {
+      return { waitUntilMs: nowMs + RECHECK_MS, reason: 'trial' };
+    }
+  }
+  if (window !== null && leftInWindow(window, state.open.length) - reserveOf(state.calls.limit, lane) < 1) {
+    if (window.resetEpochS !== null) return { waitUntilMs: window.endsAtMs + RESET_SLACK_MS, reason: 'window_empty' };
+    const trialAtMs = Math.max(state.lastGrantAtMs + BLIND_TRIAL_MS, state.open.length > 0 ? nowMs + RECHECK_MS : 0);
+    if (nowMs < trialAtMs) return { waitUntilMs: Math.min(trialAtMs, window.endsAtMs), reason: 'window_empty' };
+  }
+  const callAtMs = waitFor(state.calls, lane, nowMs);
+  if (callAtMs !== null) return { waitUntilMs: callAtMs, reason: 'share' };
+  const searchAtMs = kind === 'search' ? waitFor(state.searches, lane, nowMs) : null;
+  return searchAtMs === null ? null : { waitUntilMs: searchAtMs, reason: 'search_limit' };
+}
+
+export interface Observation {
+  readonly grant: Grant;
+  readonly status: number;
+  readonly headers: AnswerHeaders;
+  readonly nowMs: number;
+  /** In [0, 1); spreads the backoff of processes that were refused together. */
+  readonly random: number;
+}
+
+/** An answer came, whatever its status: ends the grant and learns from the headers. */
+export function observe(before: BudgetState, { grant, status, headers, nowMs, random }: Observation): BudgetState {
+  const facts = rateFacts(headers, nowMs);
+  const state = close(advance(before, nowMs), grant, 'answered');
+  const learned = learn(state, grant, facts);
+  if (status === 429) return { ...learned, pause: pauseAfter(learned, grant, facts, random) };
+  const thawed = learned.pause !== null && grant.grantId >= learned.pause.fromGrantId;
+  return thawed ? { ...learned, pause: null } : learned;
+}
+
+/** A call ended without an answer: `not_sent` gives its slot back at once. */
+export function settle(
+  before: BudgetState,
+  {
+    grant,
+    ending,
+    nowMs,
+  }: { readonly grant: Grant; readonly ending: 'unanswered' | 'not_sent'; readonly nowMs: number },
+): BudgetState {
+  return close(advance(before, nowMs), grant, ending);
+}
+
+function learn(state: BudgetState, { grantId, kind }: Grant, facts: RateFacts): BudgetState {
+  const { config, nowMs, nextGrantId } = state;
+  // Every plan has more calls than a machine user has searches, so a limit this small speaks of searches.
+  if (kind === 'search' && facts.limit !== null && facts.limit <= config.searchLimit) {
+    return {
+      ...state,
+      searches: withLimit(state.searches, share(facts.limit, config.searchOthersShare)),
+      window: state.window === null ? null : callUntold(state.window, nextGrantId),
+    };
+  }
+  const limit = facts.limit ?? state.limit;
+  return {
+    ...state,
+    limit,
+    limitTold: state.limitTold || facts.limit !== null,
+    calls: withLimit(state.calls, share(limit, config.othersShare)),
+    window: seeWindow(state.window, { facts, grantId, nextGrantId, nowMs }),
+  };
+}
+
+function pauseAfter(state: BudgetState, { grantId }: Grant, facts: RateFacts, random: number): Pause {
+  const { pause, nowMs, config } = state;
+  const told: { readonly ms: number; readonly cause: PauseCause } | null =
+    facts.retryAfterMs !== null
+      ? { ms: facts.retryAfterMs, cause: 'retry_after' }
+      : facts.resetInMs !== null
+        ? { ms: facts.resetInMs + RESET_SLACK_MS, cause: 'reset' }
+        : null;
+  const until = (ms: number): number => nowMs + Math.min(ms, config.maxPauseMs);
+  if (pause !== null && grantId < pause.fromGrantId) {
+    // Under way when the pause began: no news but perhaps a later end.
+    return told === null || until(told.ms) <= pause.untilMs
+      ? pause
+      : { ...pause, untilMs: until(told.ms), cause: told.cause };
+  }
+  const strikes = (pause?.strikes ?? 0) + 1;
+  const fullMs = Math.min(MAX_BACKOFF_MS, BACKOFF_MS * 2 ** Math.min(strikes - 1, 10));
+  const backoffMs = fullMs * (0.5 + 0.5 * random);
+  // Who is refused again after waiting as told has been told too little.
+  const believed = told !== null && (strikes === 1 || told.ms >= backoffMs);
+  const { ms, cause } = believed ? told : { ms: backoffMs, cause: 'backoff' as const };
+  return { untilMs: until(ms), cause, fromGrantId: state.nextGrantId, strikes };
+}
+
+function close(state: BudgetState, grant: Grant, ending: Ending): BudgetState {
+  if (!state.open.some(({ grantId }) => grantId === grant.grantId)) return state;
+  const { window, nowMs } = state;
+  return {
+    ...state,
+    open: state.open.filter(({ grantId }) => grantId !== grant.grantId),
+    calls: end(state.calls, ending, nowMs),
+    searches: grant.kind === 'search' ? end(state.searches, ending, nowMs) : state.searches,
+    window: window !== null && ending === 'unanswered' ? callUntold(window, state.nextGrantId) : window,
+  };
+}
+
+function advance(before: BudgetState, nowMs: number): BudgetState {
+  const now = Math.max(before.nowMs, nowMs);
+  const state: BudgetState = {
+    ...before,
+    nowMs: now,
+    calls: elapse(before.calls, now),
+    searches: elapse(before.searches, now),
+    window: before.window !== null && windowOver(before.window, now) ? null : before.window,
+  };
+  const lost = state.open.filter(({ grantedAtMs }) => now - grantedAtMs > state.config.maxOpenMs);
+  return lost.reduce((current, grant) => close(current, grant, 'unanswered'), state);
+}
+
+/** At least one: an organisation we may never call could not be told from a broken one. */
+function share(limit: number, othersShare: number): number {
+  return Math.max(1, Math.floor(limit * (1 - Math.min(Math.max(othersShare, 0), 0.95)) + 1e-9));
+}
+
+/** For status and metrics. */
+export interface BudgetSnapshot {
+  readonly limit: number;
+  readonly limitTold: boolean;
+  readonly share: number;
+  readonly used: number;
+  readonly searchShare: number;
+  readonly searchUsed: number;
+  readonly openCalls: number;
+  /** As the server last told, less our open calls; null when unknown. */
+  readonly left: number | null;
+  readonly pausedUntilMs: number | null;
+  readonly pauseCause: PauseCause | null;
+}
+
+export function snapshot(before: BudgetState, nowMs: number): BudgetSnapshot {
+  const state = advance(before, nowMs);
+  const paused = state.pause !== null && state.pause.untilMs > state.nowMs ? state.pause : null;
+  return {
+    limit: state.limit,
+    limitTold: state.limitTold,
+    share: state.calls.limit,
+    used: used(state.calls),
+    searchShare: state.searches.limit,
+    searchUsed: used(state.searches),
+    openCalls: state.open.length,
+    left: state.window === null ? null : Math.max(0, leftInWindow(state.window, state.open.length)),
+    pausedUntilMs: paused?.untilMs ?? null,
+    pauseCause: paused?.cause ?? null,
+  };
+}
