@@ -99,6 +99,8 @@ export class ShardRunner {
   #acceptedHeartbeatAtMs = Number.NEGATIVE_INFINITY;
   #lastCommitAtMs: number | null = null;
   #reopened = 0;
+  /** Since the last commit: a shard that opens well but cannot commit must not restore its whole state in a hot loop. */
+  #failures = 0;
   #lastError: string | null = null;
   /** Resolves when the runner has let go of everything. */
   readonly done: Promise<void>;
@@ -154,11 +156,8 @@ export class ShardRunner {
 
   async #run(): Promise<void> {
     const { settings, log, random } = this.#options;
-    let failures = 0;
     while (!this.#stop.signal.aborted) {
-      const error = await this.#attempt(() => {
-        failures = 0;
-      });
+      const error = await this.#attempt();
       if (error === undefined || this.#stop.signal.aborted) break;
       this.#lastError = `${error.code}: ${error.message}`;
       if (error.disposition === 'fatal') {
@@ -169,18 +168,17 @@ export class ShardRunner {
       this.#reopened++;
       this.#options.observer.failed(this.shard, error, hasCode(error, 'fenced') ? 'suspend' : 'reopen');
       if (hasCode(error, 'fenced')) await this.#suspended();
-      const ceilingMs = Math.min(settings.retryMaxMs, settings.retryMinMs * 2 ** failures++);
+      const ceilingMs = Math.min(settings.retryMaxMs, settings.retryMinMs * 2 ** this.#failures++);
       await log.clock.sleep(ceilingMs * (0.5 + random() / 2), this.#stop.signal);
     }
     this.#phase = 'stopped';
   }
 
   /** One session from open to its end: undefined after stop(), else what ended it. Other errors are ours and go up. */
-  async #attempt(opened: () => void): Promise<CodedError | undefined> {
+  async #attempt(): Promise<CodedError | undefined> {
     this.#phase = 'opening';
     try {
       this.#session = await this.#open();
-      opened();
       await this.#loop(this.#session);
       return undefined;
     } catch (error) {
@@ -265,6 +263,7 @@ export class ShardRunner {
     const next = new Map<number, number>();
     for (const record of records) next.set(record.partition, record.offset + 1);
     await session.commit(appends, overlay, next);
+    this.#failures = 0;
     this.#lastCommitAtMs = log.clock.nowMs();
     session.table.expireOlderThan(this.#lastCommitAtMs - settings.stateRetentionMs, records.length);
     observer.committed(this.shard, {
