@@ -1,4 +1,5 @@
 /** Traps of KafkaJS's transactions, on a real broker. What both logs must do is in the conformance suite. */
+import { randomBytes } from 'node:crypto';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { openKafkaLog } from '../../src/kafka/kafkajs/index.ts';
 import type { Log, Transaction, TransactionalProducer } from '../../src/kafka/port.ts';
@@ -172,4 +173,17 @@ describe('KafkaJS transactions', () => {
     await holder.commit(transaction('value', 2));
     expect(errors).toEqual([]);
   });
+});
+
+it('regression: what a transaction brings a partition was one batch, which the broker refused above max.message.bytes', async () => {
+  const { log, topic, options, transaction, committed } = await setUp();
+  await log.admin.alterConfig(topic, { 'max.message.bytes': '2162688' });
+  const holder = await log.transactional(options);
+  const { offsets } = transaction('', 9) as Required<Transaction>;
+  const texts = ['a', 'b', 'c', 'd'].map((name) => `${name}${randomBytes(750_000).toString('base64')}`);
+  const appends = texts.map((text) => ({ topic, partition: 0, key: Buffer.from('key'), value: Buffer.from(text) }));
+  await holder.commit({ appends, offsets });
+  expect(await committed()).toBe(9);
+  const seen = await visible(log, topic, texts[3] as string);
+  expect(seen.map((text) => texts.indexOf(text))).toEqual([0, 1, 2, 3]);
 });

@@ -12,7 +12,7 @@
  */
 import { CompressionTypes, type Transaction as KafkaTransaction, type Producer } from 'kafkajs';
 import { CodedError } from '../../base/errors.ts';
-import type { CommitOffset, Transaction, TransactionalOptions, TransactionalProducer } from '../port.ts';
+import type { Append, CommitOffset, Transaction, TransactionalOptions, TransactionalProducer } from '../port.ts';
 import { coded, isCoordinatorBusy, isFenced, messageOf } from './failures.ts';
 import { createPartitioner, toTopicMessages } from './messages.ts';
 import { type ClientOptions, createKafka, TRANSACTIONAL_CLIENT_RETRY } from './settings.ts';
@@ -21,6 +21,8 @@ import { retrying, withDeadline } from './waiting.ts';
 /** Sends: AddPartitionsToTxn meets CONCURRENT_TRANSACTIONS for a few milliseconds after each commit. About 5 s in all. */
 const SEND_RETRY = { initialRetryTime: 3, maxRetryTime: 300, factor: 0.2, multiplier: 1.5, retries: 25 };
 const ABORT_TIMEOUT_MS = 2_000;
+/** Of keys and values before compression; headers add to it. Below every `max.message.bytes` in topics.ts. */
+const MAX_PART_BYTES = 1_500_000;
 
 type Phase = 'ready' | 'sending' | 'ending' | 'spent' | 'closed';
 
@@ -119,13 +121,14 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
   async #run({ appends, offsets }: Transaction): Promise<void> {
     const transaction = await this.#client.transaction();
     this.#open = transaction;
-    if (appends.length > 0) {
+    for (const part of inParts(appends)) {
       await transaction.sendBatch({
         acks: -1,
         timeout: this.#clientOptions.settings.requestTimeoutMs,
         compression: CompressionTypes.ZSTD,
-        topicMessages: toTopicMessages(appends, Date.now()),
+        topicMessages: toTopicMessages(part, Date.now()),
       });
+      if (this.#phase !== 'sending') return; // T4
     }
     if (offsets !== undefined && offsets.offsets.length > 0) {
       const topics = toTopicOffsets(offsets.offsets);
@@ -159,6 +162,27 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
     }
     return coded(error, 'Committing a transaction');
   }
+}
+
+/**
+ * KafkaJS writes what one request brings a partition as one batch, and a broker refuses a batch above `max.message.bytes`
+ * for ever. Nearly always one part; order is kept.
+ */
+function inParts(appends: readonly Append[]): readonly (readonly Append[])[] {
+  const parts: Append[][] = [];
+  let part: Append[] | undefined;
+  let bytes = 0;
+  for (const append of appends) {
+    const size = (append.key?.length ?? 0) + (append.value?.length ?? 0);
+    if (part === undefined || bytes + size > MAX_PART_BYTES) {
+      part = [];
+      parts.push(part);
+      bytes = 0;
+    }
+    part.push(append);
+    bytes += size;
+  }
+  return parts;
 }
 
 function toTopicOffsets(offsets: readonly CommitOffset[]) {
