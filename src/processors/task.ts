@@ -60,6 +60,11 @@ const CHANNELS: ReadonlySet<string> = new Set(['webhook', 'poll', 'backfill', 'r
 /** Headers that go on with the envelope, as they are. */
 const PASSED_ON = [HEADER.connection, HEADER.receivedAt, HEADER.traceparent] as const;
 const MAX_ERROR_MESSAGE_CHARS = 500;
+/**
+ * With key and headers, below the `max.message.bytes` of envelope topics, which the broker would insist on for ever. Ids
+ * stand in an envelope several times, and bytes that are no UTF-8 triple, so that a body within its limit may exceed it.
+ */
+const MAX_ENVELOPE_BYTES = 2_000_000;
 
 export function createProcessorTask(deps: ProcessorDeps): StreamTask {
   const limit = deps.deadLetterLimit ?? DEAD_LETTER_LIMIT;
@@ -175,12 +180,16 @@ class Batch {
       const made = envelopeRecord(emission, event, observation, attribution);
       const value = this.#encode(made);
       if (!Buffer.isBuffer(value)) return value;
-      appends.push({
+      const append = {
         topic: this.#deps.topics.events(tenantId),
         key: Buffer.from(made.key),
         value,
         headers: passOn(record.headers, made.headers),
-      });
+      };
+      if (bytesOf(append) > MAX_ENVELOPE_BYTES) {
+        return { code: 'envelope_unencodable', message: `an envelope exceeds ${MAX_ENVELOPE_BYTES} bytes` };
+      }
+      appends.push(append);
     }
 
     this.appends.push(...appends);
@@ -261,4 +270,10 @@ function passOn(from: Headers, own: EnvelopeRecord['headers']): Record<string, B
     if (value !== undefined) headers[name] = value;
   }
   return headers;
+}
+
+function bytesOf({ key, value, headers }: { key: Buffer; value: Buffer; headers: Record<string, Buffer | string> }) {
+  let bytes = key.length + value.length;
+  for (const name in headers) bytes += Buffer.byteLength(headers[name] as Buffer | string);
+  return bytes;
 }

@@ -255,3 +255,14 @@ it('regression: the first webhooks of a new connection were processed before its
   await preparing;
   expect(prepared).toBe(true);
 });
+
+it('regression: an envelope larger than its topic takes was refused by the broker for ever', () => {
+  const { task, outcomes } = processorTask([connection]);
+  // Within the limit of a body; the id comes into the key, the change_id and the payload.
+  const body = GOOD.toString().replaceAll('65aa000000000000000000c1', 'i'.repeat(480_000));
+  const state = new MapState();
+  const appends = task.decide([good(1), rawRecord(2, Buffer.from(body), HEADERS), good(3)], state, 0);
+  expect(appends.map(({ topic }) => topic)).toEqual(['fibric.events.t_acme', 'kustomer.dead', 'fibric.events.t_acme']);
+  expect(outcomes[0]).toMatchObject({ dead: { envelope_unencodable: 1 }, verdicts: { emitted: 2 } });
+  expect([...state.map.keys()].filter((key) => key.length > 1000)).toEqual([]);
+});
