@@ -36,6 +36,29 @@ function list(value: string): readonly string[] {
   return items;
 }
 
+/** `host:port`, also `[::1]:9092`. */
+function brokers(value: string): readonly string[] {
+  const items = list(value);
+  for (const item of items) {
+    const port = Number(/^(?:[^\s:/]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})$/.exec(item)?.[1]);
+    if (!(port >= 1 && port <= 65_535)) throw new Error('expected host:port, comma-separated');
+  }
+  return items;
+}
+
+/** What Kafka allows in a topic name, with room for the rest of the name. */
+function topicPrefix(value: string): string {
+  if (!/^[a-zA-Z0-9._-]{0,100}$/.test(value)) throw new Error('expected at most 100 of a-z A-Z 0-9 . _ -');
+  return value;
+}
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
+
+function logLevel(value: string): string {
+  if (!LOG_LEVELS.includes(value)) throw new Error(`expected ${LOG_LEVELS.join(', ')}`);
+  return value;
+}
+
 function flag(value: string): boolean {
   if (['1', 'true', 'yes'].includes(value)) return true;
   if (['0', 'false', 'no', ''].includes(value)) return false;
@@ -54,7 +77,7 @@ function integer(min: number, max: number): (value: string) => number {
 const DAY_MS = 86_400_000;
 
 export const SETTINGS = {
-  kafkaBrokers: setting('KAFKA_BROKERS', '127.0.0.1:9092', 'Bootstrap brokers, comma-separated host:port.', list),
+  kafkaBrokers: setting('KAFKA_BROKERS', '127.0.0.1:9092', 'Bootstrap brokers, comma-separated host:port.', brokers),
   kafkaSsl: setting('KAFKA_SSL', '0', 'Use TLS to the brokers.', flag),
   kafkaSslCaFile: optional('KAFKA_SSL_CA_FILE', 'PEM file of the certificate authority of the brokers.', text),
   kafkaSslCertFile: optional('KAFKA_SSL_CERT_FILE', 'PEM file of the client certificate (mutual TLS).', text),
@@ -75,7 +98,12 @@ export const SETTINGS = {
     'Master key that seals secrets: 32 bytes as base64 or hex; several, newest first, comma-separated.',
   ),
   masterKeyFile: optional('CN_MASTER_KEY_FILE', 'File with the master key, instead of CN_MASTER_KEY.', text),
-  topicPrefix: setting('TOPIC_PREFIX', '', 'Put before every topic name; lets installations share a cluster.', text),
+  topicPrefix: setting(
+    'TOPIC_PREFIX',
+    '',
+    'Put before every topic name; lets installations share a cluster.',
+    topicPrefix,
+  ),
   replicationFactor: optional(
     'TOPIC_REPLICATION_FACTOR',
     "Replicas of our topics; unset = the broker's default.",
@@ -153,7 +181,7 @@ export const SETTINGS = {
     integer(2 ** 20, 2 ** 32),
   ),
   shutdownMs: setting('SHUTDOWN_MS', '10000', 'Longest orderly shutdown.', integer(1000, 120_000)),
-  logLevel: setting('LOG_LEVEL', 'info', 'fatal, error, warn, info, debug or trace.', text),
+  logLevel: setting('LOG_LEVEL', 'info', 'fatal, error, warn, info, debug or trace.', logLevel),
 } as const;
 
 type Table = typeof SETTINGS;

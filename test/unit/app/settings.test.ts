@@ -33,3 +33,18 @@ describe('settings', () => {
     expect(new Set(names).size).toBe(names.length);
   });
 });
+
+test.each([
+  ['LOG_LEVEL', 'bogus'],
+  ['TOPIC_PREFIX', 'a b/'],
+  ['KAFKA_BROKERS', 'host:notaport'],
+  ['KAFKA_BROKERS', 'host'],
+  ['KAFKA_BROKERS', 'host:0,other:9092'],
+])('regression: %s=%s was found wrong only where it was used, as an error of the program', (name, value) => {
+  expect(() => loadSettings({ [name]: value })).toThrow(expect.objectContaining({ code: 'config_invalid' }));
+});
+
+test('takes brokers by name, address and IPv6 address', () => {
+  const given = 'kafka-1.example:9092,10.0.0.1:19092,[::1]:9092';
+  expect(loadSettings({ KAFKA_BROKERS: given }).kafkaBrokers).toEqual(given.split(','));
+});
