@@ -1,5 +1,5 @@
 /**
- * A batch of records packed into one piece of memory, so that it can be handed to another thread without a copy.
+ * A batch of records packed into one piece of memory, which another thread can read where it is.
  *
  *   batch  topicCount u16, per topic: length u16, UTF-8      then the frames
  *   frame  topic u16 | partition i32 (-1 = not chosen) | timestamp f64 | tail length u32 | tail
@@ -16,15 +16,16 @@ export const NOT_CHOSEN = -1;
 /** UTF-8 takes at most three bytes for each UTF-16 unit. */
 const MAX_UTF8_PER_UNIT = 3;
 const MAX_VARINT_BYTES = 5;
+const FIRST_BYTES = 1 << 18;
 
-/** Batch memory used again and again: it grows to what batches need, and nothing is allocated for the next. */
+/** `bytes` is the memory it lies in, of which the next batch may have more or less than this one. */
 export interface PackedBatch {
-  readonly bytes: Buffer;
+  readonly bytes: Buffer<SharedArrayBuffer>;
   readonly length: number;
 }
 
 /** Packs into `scratch` where it is large enough, else into new memory. Throws RangeError on the one key not allowed. */
-export function packBatch(appends: readonly Append[], nowMs: number, scratch: Buffer): PackedBatch {
+export function packBatch(appends: readonly Append[], nowMs: number, scratch: Buffer<SharedArrayBuffer>): PackedBatch {
   const topics: string[] = [];
   const topicOf = new Int32Array(appends.length);
   let bound = 2;
@@ -44,8 +45,7 @@ export function packBatch(appends: readonly Append[], nowMs: number, scratch: Bu
     topicOf[i] = lastIndex;
     bound += frameBound(append);
   }
-  // Powers of two, so that batches of about the same size do not each need new memory.
-  const target = scratch.length >= bound ? scratch : Buffer.allocUnsafeSlow(2 ** Math.ceil(Math.log2(bound)));
+  const target = scratch.length >= bound ? scratch : newMemory(bound);
   let at = target.writeUInt16LE(topics.length, 0);
   for (const topic of topics) {
     const length = target.write(topic, at + 2);
@@ -55,6 +55,11 @@ export function packBatch(appends: readonly Append[], nowMs: number, scratch: Bu
     at = writeFrame(target, at, topicOf[i] as number, appends[i] as Append, nowMs);
   }
   return { bytes: target, length: at };
+}
+
+/** At least so much. Powers of two, so that batches of about the same size do not each need new memory. */
+function newMemory(bytes: number): Buffer<SharedArrayBuffer> {
+  return Buffer.from(new SharedArrayBuffer(Math.max(FIRST_BYTES, 2 ** Math.ceil(Math.log2(bytes)))));
 }
 
 function frameBound({ key, value, headers }: Append): number {

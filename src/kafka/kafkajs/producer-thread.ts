@@ -16,7 +16,8 @@ import {
 
 const { settings, clientId, port } = workerData as ThreadData;
 
-const say = (message: FromThread, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer);
+const say = (message: FromThread): void => port.postMessage(message);
+let memory: Buffer = Buffer.alloc(0);
 
 const told =
   (level: LogLevel) =>
@@ -37,17 +38,18 @@ async function failure(work: Promise<unknown>, doing: string): Promise<{ error?:
 const opening = KafkaProducer.open({ settings, logger, ...(clientId === undefined ? {} : { clientId }) });
 // Listening at once, so that nothing said meanwhile is lost; the main side appends only after `opened`.
 port.on('message', (message: ToThread) => {
-  if (message.kind === 'append') void append(message.memory, message.length);
-  else void close();
+  if (message.kind === 'close') return void close();
+  if (message.memory !== undefined) memory = Buffer.from(message.memory);
+  void append(message.length);
 });
 say({ kind: 'opened', ...(await failure(opening, 'Opening a producer')) });
 
-async function append(memory: ArrayBuffer, length: number): Promise<void> {
+async function append(length: number): Promise<void> {
   const send = async (): Promise<void> => {
     const producer = await opening;
-    await producer.send(packedTopicMessages(Buffer.from(memory), length));
+    await producer.send(packedTopicMessages(memory, length));
   };
-  say({ kind: 'settled', memory, ...(await failure(send(), 'Appending')) }, [memory]);
+  say({ kind: 'settled', ...(await failure(send(), 'Appending')) });
 }
 
 async function close(): Promise<void> {

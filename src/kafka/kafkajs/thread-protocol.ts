@@ -1,4 +1,8 @@
-/** What the two sides of a threaded producer say to each other. Plain data only; batches change hands, never copied. */
+/**
+ * What the two sides of a threaded producer say to each other. Plain data; batches lie in memory both sides see, so that
+ * none is copied or handed over: every buffer that changes hands counts as new memory to V8, which then collects garbage
+ * all the time. The memory is the sender's to write until `append`, and the thread's until `settled`.
+ */
 import type { MessagePort } from 'node:worker_threads';
 import { CodedError, ERROR_TABLE, type ErrorCode } from '../../base/errors.ts';
 import type { ResolvedSettings } from './settings.ts';
@@ -11,7 +15,8 @@ export interface ThreadData {
 }
 
 export type ToThread =
-  | { readonly kind: 'append'; readonly memory: ArrayBuffer; readonly length: number }
+  /** `memory` when it is not the memory of the append before. */
+  | { readonly kind: 'append'; readonly length: number; readonly memory?: SharedArrayBuffer }
   | { readonly kind: 'close' };
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
@@ -19,8 +24,8 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 export type FromThread =
   /** Connected, or why not. */
   | { readonly kind: 'opened'; readonly error?: PlainError }
-  /** The one batch under way is settled; its memory comes back to be used again. */
-  | { readonly kind: 'settled'; readonly memory: ArrayBuffer; readonly error?: PlainError }
+  /** The one batch under way. */
+  | { readonly kind: 'settled'; readonly error?: PlainError }
   | { readonly kind: 'closed'; readonly error?: PlainError }
   | { readonly kind: 'log'; readonly level: LogLevel; readonly fields: object; readonly message: string };
 

@@ -1,9 +1,10 @@
 /**
  * A LogProducer whose KafkaJS client lives on a thread of its own. This side only packs records and waits.
  *
- *   append ─► pack ─► (memory handed over) ─► thread: group, compress, CRC, send, acks=all ─► (memory back) settle
+ *   append ─► pack into shared memory ─► thread: group, compress, CRC, send, acks=all ─► settle
  *
- * N1 one batch at a time is with the thread, and its memory belongs to whoever has it
+ * N1 one batch at a time is with the thread, and its memory is written again only after it was acknowledged: after a
+ *    failure KafkaJS may still be repeating the request, so the next batch gets other memory
  * N2 every append settles: by the thread's answer, by the thread's end, or by a deadline a little after the thread's own
  * N3 a thread that died or fell silent is thrown away, and the next append starts a new one; what was with it may or may
  *    not have been written, which is what `log_unavailable` says of an append
@@ -18,15 +19,16 @@ import type { ClientOptions } from './settings.ts';
 import { type FromThread, fromPlain, type PlainError, type ThreadData, type ToThread } from './thread-protocol.ts';
 import { withDeadline } from './waiting.ts';
 
-/** What the thread gets beyond its own deadline before it counts as silent. */
 const GRACE_MS = 5_000;
-const FIRST_MEMORY_BYTES = 1 << 18;
 /** Memory that has grown beyond this is not kept; a batch of ordinary size never gets there. */
 const MAX_KEPT_BYTES = 8 << 20;
+const NO_MEMORY: Buffer<SharedArrayBuffer> = Buffer.from(new SharedArrayBuffer(0));
 
 interface Thread {
   readonly worker: Worker;
   readonly port: MessagePort;
+  /** What batches are packed into, known to both sides. */
+  memory: Buffer<SharedArrayBuffer>;
   /** Settles the question put to the thread: open, append or close; one at a time. */
   answer: PromiseWithResolvers<void> | undefined;
   /** Why it is gone. */
@@ -36,12 +38,13 @@ interface Thread {
 export interface ThreadedOptions extends ClientOptions {
   /** The program of the thread; another one in tests. */
   readonly program?: URL;
+  /** What the thread gets beyond its own deadline before it counts as silent. */
+  readonly graceMs?: number;
 }
 
 export class ThreadedProducer implements LogProducer {
   readonly #options: ThreadedOptions;
   #thread: Thread | undefined;
-  #memory = Buffer.allocUnsafeSlow(FIRST_MEMORY_BYTES);
   #underWay: Promise<unknown> = Promise.resolve();
   #closed = false;
 
@@ -77,10 +80,15 @@ export class ThreadedProducer implements LogProducer {
   }
 
   async #append(records: readonly Append[]): Promise<void> {
-    const packed = packBatch(records, Date.now(), this.#memory);
-    const memory = packed.bytes.buffer as ArrayBuffer;
     const thread = this.#thread ?? (await this.#started());
-    await this.#ask(thread, { kind: 'append', memory, length: packed.length }, 'Appending');
+    const known = thread.memory;
+    const { bytes, length } = packBatch(records, Date.now(), known);
+    thread.memory = bytes.length > MAX_KEPT_BYTES ? NO_MEMORY : bytes;
+    await this.#ask(
+      thread,
+      bytes === known ? { kind: 'append', length } : { kind: 'append', length, memory: bytes.buffer },
+      'Appending',
+    );
   }
 
   /** A connected thread. */
@@ -93,7 +101,7 @@ export class ThreadedProducer implements LogProducer {
       workerData: data,
       transferList: [port2],
     });
-    const thread: Thread = { worker, port: port1, answer: undefined, ended: undefined };
+    const thread: Thread = { worker, port: port1, memory: NO_MEMORY, answer: undefined, ended: undefined };
     this.#thread = thread;
     port1.on('message', (message: FromThread) => this.#heard(thread, message));
     worker.on('error', (error) => this.#discard(thread, coded(error, "The producer's thread failed")));
@@ -109,11 +117,8 @@ export class ThreadedProducer implements LogProducer {
     if (thread.ended !== undefined) throw thread.ended;
     const answer = Promise.withResolvers<void>();
     thread.answer = answer;
-    if (question?.kind === 'append') {
-      thread.port.postMessage(question, [question.memory]);
-      this.#memory = Buffer.alloc(0); // N1
-    } else if (question !== undefined) thread.port.postMessage(question);
-    const timeoutMs = this.#options.settings.operationTimeoutMs + GRACE_MS;
+    if (question !== undefined) thread.port.postMessage(question);
+    const timeoutMs = this.#options.settings.operationTimeoutMs + (this.#options.graceMs ?? GRACE_MS);
     try {
       await withDeadline(answer.promise, timeoutMs, doing);
     } catch (error) {
@@ -128,9 +133,7 @@ export class ThreadedProducer implements LogProducer {
       this.#options.logger[message.level](message.fields, message.message);
       return;
     }
-    if (message.kind === 'settled' && this.#thread === thread && message.memory.byteLength <= MAX_KEPT_BYTES) {
-      this.#memory = Buffer.from(message.memory);
-    }
+    if (message.error !== undefined) thread.memory = NO_MEMORY; // N1
     const answer = thread.answer;
     thread.answer = undefined;
     settle(answer, message.error);
