@@ -91,7 +91,9 @@ interface Path {
 async function withService<T>(context: BenchContext, setup: string, body: (path: Path) => Promise<T>): Promise<T> {
   const roles = SETUPS[setup];
   if (roles === undefined) throw new Error(`no setup ${setup}; there are ${Object.keys(SETUPS).join(', ')}`);
-  const settings = Object.fromEntries(values.set.map((one) => one.split('=') as [string, string]));
+  const settings = Object.fromEntries(
+    values.set.map((one) => [one.slice(0, one.indexOf('=')), one.slice(one.indexOf('=') + 1)]),
+  );
   const service = serviceUnderTest(context, `${context.prefix}${setup}${Date.now()}.`, settings);
   service.addConnection();
   const running = new Map<string, Running>();
