@@ -3,10 +3,15 @@
  * all aside would swallow the topic. Pure; the tally is kept per partition in the state, in the transaction that also
  * holds the dead letters, so that it survives restarts and a batch decided twice is counted once.
  *
+ * D0  Only what could be our fault counts. A body that is no JSON, a record that says not whose it is and a tenant whose
+ *     topic cannot be had are the matter of their sender, of which there are many: they neither extend nor break a run,
+ *     so that no sender can stop a shard for all the others.
  * D1  A tally begins with a dead letter and ends with the first good record once it has covered its window.
  * D2  The limit is reached by a run without a good record between, or by more than half of a window.
  * D3  Whoever finds it reached must not commit the batch at hand: nothing past the limit is set aside.
  */
+import type { ErrorCode } from '../base/errors.ts';
+
 export interface DeadLetterLimit {
   /** This many in a row. */
   readonly maxConsecutive: number;
@@ -23,6 +28,13 @@ export interface Tally {
 }
 
 const FRESH: Tally = { consecutive: 0, seen: 0, dead: 0 };
+
+const NEVER_OURS: ReadonlySet<ErrorCode> = new Set(['body_malformed', 'record_unattributed', 'topic_invalid']);
+
+/** D0: whether a record with this outcome (null = processed) says anything of us. */
+export function isTallied(failure: ErrorCode | null): boolean {
+  return failure === null || !NEVER_OURS.has(failure);
+}
 
 /** The tally after one more record; null while there is nothing to remember. */
 export function tallied(tally: Tally | null, isDead: boolean, limit: DeadLetterLimit): Tally | null {

@@ -18,6 +18,7 @@ import {
   decodeTally,
   encodeTally,
   isLimitReached,
+  isTallied,
   type Tally,
   tallied,
   tallyKey,
@@ -124,7 +125,7 @@ class Batch {
     this.#records++;
     const failure = this.#process(record);
     if (failure !== null) this.#bury(record, failure);
-    this.#tally(record, failure !== null);
+    if (isTallied(failure?.code ?? null)) this.#tally(record, failure !== null);
   }
 
   finish(): ProcessorOutcome {

@@ -22,19 +22,22 @@ const connection = connectionOf(fixture);
 const HEADERS = { [HEADER.tenant]: 't_acme', [HEADER.connection]: 'cn_acme', [HEADER.channel]: 'webhook' };
 const GOOD = rawRecordsOf(fixture)[0]?.value as Buffer;
 const BAD = Buffer.from('{"name": "kustomer.conv');
+/** JSON, but no event of ours: it could be our fault, and counts. */
+const INVALID = Buffer.from('{"name": "kustomer.conversation.update", "data": null}');
 
 const good = (offset: number, partition = 0): LogRecord => {
   const body = GOOD.toString().replaceAll('65aa000000000000000000c1', `c${partition}-${offset}`);
   return rawRecord(offset, Buffer.from(body), HEADERS, partition);
 };
-const bad = (offset: number, partition = 0): LogRecord => rawRecord(offset, BAD, HEADERS, partition);
+const malformed = (offset: number, partition = 0): LogRecord => rawRecord(offset, BAD, HEADERS, partition);
+const bad = (offset: number, partition = 0): LogRecord => rawRecord(offset, INVALID, HEADERS, partition);
 const texts = (append: Append | undefined): Record<string, string> =>
   Object.fromEntries(Object.entries(append?.headers ?? {}).map(([name, value]) => [name, String(value)]));
 
 describe('records that cannot be processed', () => {
   it('go to the dead letters as they are, with their cause and where they came from; the others go on', () => {
     const { task, outcomes } = processorTask([connection]);
-    const appends = task.decide([good(7), bad(8), good(9)], new MapState(), 0);
+    const appends = task.decide([good(7), malformed(8), good(9)], new MapState(), 0);
     expect(appends.map(({ topic }) => topic)).toEqual([
       'fibric.events.t_acme',
       'kustomer.dead',
@@ -66,7 +69,7 @@ describe('records that cannot be processed', () => {
     expect(append?.value).toBe(value);
     expect(texts(append).error_code).toBe(code);
     expect(rest).toEqual([]);
-    expect([...state.map.keys()]).toEqual(['~dead-letters/0']);
+    expect([...state.map.keys()]).toEqual(code === 'event_invalid' ? ['~dead-letters/0'] : []);
   });
 
   it('an envelope the schema refuses: nothing of the record is kept, it can be replayed', () => {
@@ -137,6 +140,24 @@ describe('the limit on dead letters', () => {
     const state = new MapState();
     for (let i = 0; i < 400; i++) task.decide([i % 3 === 0 && i < 380 ? bad(i) : good(i)], state, 0);
     expect(state.map.has('~dead-letters/0')).toBe(false);
+  });
+
+  it('regression D0: malformed bodies of one sender stopped a shard for all', () => {
+    const { task, outcomes } = limited();
+    const state = new MapState();
+    const bodies = Array.from({ length: 100 }, (_, i) => malformed(i));
+    const unattributed = Array.from({ length: 100 }, (_, i) => rawRecord(100 + i, GOOD, {}));
+    expect(task.decide([...bodies, ...unattributed], state, 0).length).toBe(200);
+    expect(outcomes[0]).toMatchObject({ dead: { body_malformed: 100, record_unattributed: 100 } });
+    expect([...state.map.keys()]).toEqual([]);
+  });
+
+  it('D0: a malformed body neither extends nor breaks a run of failures that count', () => {
+    const { task } = limited();
+    const state = new MapState();
+    const between = Array.from({ length: 4 }, (_, i) => [bad(2 * i), malformed(2 * i + 1)]).flat();
+    expect(task.decide(between, state, 0).length).toBe(8);
+    expect(() => task.decide([bad(8)], state, 0)).toThrow(reached);
   });
 
   it('is kept per partition', () => {
