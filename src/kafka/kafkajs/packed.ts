@@ -20,12 +20,12 @@ const FIRST_BYTES = 1 << 18;
 
 /** `bytes` is the memory it lies in, of which the next batch may have more or less than this one. */
 export interface PackedBatch {
-  readonly bytes: Buffer<SharedArrayBuffer>;
+  readonly bytes: Buffer;
   readonly length: number;
 }
 
 /** Packs into `scratch` where it is large enough, else into new memory. Throws RangeError on the one key not allowed. */
-export function packBatch(appends: readonly Append[], nowMs: number, scratch: Buffer<SharedArrayBuffer>): PackedBatch {
+export function packBatch(appends: readonly Append[], nowMs: number, scratch: Buffer): PackedBatch {
   const topics: string[] = [];
   const topicOf = new Int32Array(appends.length);
   let bound = 2;
@@ -45,7 +45,7 @@ export function packBatch(appends: readonly Append[], nowMs: number, scratch: Bu
     topicOf[i] = lastIndex;
     bound += frameBound(append);
   }
-  const target = scratch.length >= bound ? scratch : newMemory(bound);
+  const target = scratch.length >= bound ? scratch : Buffer.allocUnsafeSlow(roomFor(bound));
   let at = target.writeUInt16LE(topics.length, 0);
   for (const topic of topics) {
     const length = target.write(topic, at + 2);
@@ -57,9 +57,9 @@ export function packBatch(appends: readonly Append[], nowMs: number, scratch: Bu
   return { bytes: target, length: at };
 }
 
-/** At least so much. Powers of two, so that batches of about the same size do not each need new memory. */
-function newMemory(bytes: number): Buffer<SharedArrayBuffer> {
-  return Buffer.from(new SharedArrayBuffer(Math.max(FIRST_BYTES, 2 ** Math.ceil(Math.log2(bytes)))));
+/** At least so many bytes. Powers of two, so that batches of about the same size do not each need new memory. */
+export function roomFor(bytes: number): number {
+  return Math.max(FIRST_BYTES, 2 ** Math.ceil(Math.log2(bytes)));
 }
 
 function frameBound({ key, value, headers }: Append): number {
