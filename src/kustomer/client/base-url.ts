@@ -51,8 +51,13 @@ export function pathOf(base: Base, segments: readonly string[], query: Query = {
   for (const [name, value] of Object.entries(query)) {
     if (value !== undefined) search.set(name, String(value));
   }
-  const path = [base.prefix, ...segments.map(encodeURIComponent)].join('/');
+  const path = [base.prefix, ...segments.map(encodeSegment)].join('/');
   return search.size === 0 ? path : `${path}?${search}`;
+}
+
+/** `phone=%2B49…` and `id1,id2`: the signs that carry meaning inside a segment of Kustomer's stay as they are. */
+function encodeSegment(text: string): string {
+  return encodeURIComponent(text).replaceAll('%3D', '=').replaceAll('%2C', ',');
 }
 
 /** A link of an answer, relative as Kustomer writes them; null when it leads to another host. */
