@@ -1,8 +1,16 @@
 /** One simulated organisation with what surrounds its data: the API key, the webhooks, the faults, the traffic. */
+import { type Access, type AccessOptions, accessSchema } from './access.ts';
+import { type Behaviour, type BehaviourOptions, behaviourSchema } from './behaviour.ts';
+import { type LimitOptions, Limits, limitsSchema } from './limits/limits.ts';
 import type { ModelEvent } from './model/event.ts';
 import { Organisation } from './model/organisation.ts';
-import { createIds, createRandom, type Random } from './model/random.ts';
+import { createIds, createRandom, type IdSource, type Random } from './model/random.ts';
+import type { SlaPolicy } from './model/sla.ts';
 import { openConversation, staffOrganisation, trafficStep } from './model/traffic.ts';
+import { RequestFaults } from './requests/faults.ts';
+import { RequestLog } from './requests/log.ts';
+import { SearchIndex } from './search/index-copy.ts';
+import { type SearchOptions, searchSettingsSchema } from './search/settings.ts';
 import type { QueueOptions } from './webhooks/delivery-queue.ts';
 import { type Faults, faultsSchema } from './webhooks/faults.ts';
 import { WebhookRegistry } from './webhooks/registry.ts';
@@ -16,12 +24,33 @@ export interface OrgOptions {
   readonly apiKey: string;
   /** Conversations there from the start, known to no webhook. */
   readonly conversations?: number | undefined;
+  /** They were made evenly over so long before the start; all at the start by default. */
+  readonly historyMs?: number | undefined;
+  readonly access?: AccessOptions | undefined;
+  readonly limits?: LimitOptions | undefined;
+  readonly search?: SearchOptions | undefined;
+  readonly behaviour?: BehaviourOptions | undefined;
+  /** The clock of every conversation; none by default. */
+  readonly sla?: SlaPolicy | undefined;
+  /** Snoozed conversations open by themselves when their time comes (default). */
+  readonly snoozesElapse?: boolean | undefined;
+  /** Names of the custom objects' classes; `order` by default. */
+  readonly klasses?: readonly string[] | undefined;
+}
+
+export interface CustomerMerge {
+  readonly id: string;
+  readonly sourceId: string;
+  readonly targetId: string;
+  readonly atMs: number;
 }
 
 export interface OrgSetup {
   readonly seed: string;
   readonly queue: QueueOptions;
   readonly nowMs: number;
+  /** Requests kept in the log of each organisation. */
+  readonly maxRequests: number;
   /** Something was queued. */
   readonly queued: () => void;
 }
@@ -35,11 +64,22 @@ export class Org {
   readonly tokenId: string;
   readonly createdAtMs: number;
   faults: Faults = faultsSchema.parse({});
+  access: Access;
+  behaviour: Behaviour;
+  readonly limits: Limits;
+  readonly search: SearchIndex;
+  readonly requestFaults: RequestFaults;
+  /** Every request with this organisation's key. */
+  readonly requests: RequestLog;
+  /** Names of the klasses and their ids. */
+  readonly klasses: ReadonlyMap<string, string>;
+  readonly merges: CustomerMerge[] = [];
   /** Events published so far, subscribed to or not. */
   published = 0;
   readonly #traffic: Random;
   readonly #faultDraws: Random;
   readonly #queued: () => void;
+  readonly #newId: IdSource;
 
   constructor(options: OrgOptions, setup: OrgSetup) {
     const seed = `${setup.seed}:${options.name}`;
@@ -51,7 +91,20 @@ export class Org {
       name: options.name,
       seed,
       customerActivity: true,
+      sla: options.sla,
+      snoozesElapse: options.snoozesElapse ?? true,
     });
+    this.#newId = newId;
+    this.access = accessSchema.parse(options.access ?? {});
+    this.behaviour = behaviourSchema.parse(options.behaviour ?? {});
+    this.limits = new Limits(limitsSchema.parse(options.limits ?? {}));
+    this.search = new SearchIndex(searchSettingsSchema.parse(options.search ?? {}), createRandom(`search:${seed}`));
+    this.organisation.revisions.observe((resource) => this.search.add(resource));
+    this.organisation.onForgotten((id) => this.search.forget('message', id));
+    this.requestFaults = new RequestFaults(createRandom(`requests:${seed}`));
+    this.requests = new RequestLog(setup.maxRequests);
+    const klassIds = createIds(`klasses:${seed}`);
+    this.klasses = new Map((options.klasses ?? ['order']).map((name) => [name, klassIds(setup.nowMs)]));
     this.tokenId = newId(setup.nowMs);
     this.#traffic = createRandom(`traffic:${seed}`);
     this.#faultDraws = createRandom(`faults:${seed}`);
@@ -60,9 +113,32 @@ export class Org {
     const machine = { name: 'API key', email: `api@${options.name}.example`, userType: 'machine' } as const;
     this.machineUserId = (this.organisation.createUser(setup.nowMs, machine)[0] as ModelEvent).id;
     staffOrganisation(this.organisation, setup.nowMs);
-    for (let made = 0; made < (options.conversations ?? 0); made += 1) {
-      openConversation(this.organisation, setup.nowMs, this.#traffic);
+    const conversations = options.conversations ?? 0;
+    const stepMs = (options.historyMs ?? 0) / Math.max(1, conversations);
+    for (let made = 0; made < conversations; made += 1) {
+      const atMs = setup.nowMs - Math.round(stepMs * (conversations - made));
+      openConversation(this.organisation, atMs, this.#traffic);
     }
+  }
+
+  /** Lets the clock do what it does by itself: SLA deadlines pass, snoozes elapse. Idempotent; call it freely. */
+  settle(nowMs: number): void {
+    this.publish(this.organisation.settle(nowMs, this.behaviour.slaBreachEmits), nowMs);
+  }
+
+  /** A change nobody makes through the API, with its webhooks. */
+  perform(nowMs: number, change: (organisation: Organisation) => readonly ModelEvent[]): readonly ModelEvent[] {
+    this.settle(nowMs);
+    const events = change(this.organisation);
+    this.publish(events, nowMs);
+    return events;
+  }
+
+  keepMerge(merge: Omit<CustomerMerge, 'id'>): CustomerMerge {
+    const kept = { id: this.#newId(merge.atMs), ...merge };
+    this.merges.push(kept);
+    if (this.merges.length > MAX_MERGES) this.merges.shift();
+    return kept;
   }
 
   /** Hands events to the webhooks that asked for them. */
@@ -74,6 +150,7 @@ export class Org {
 
   /** Lets one more thing happen: now and then a new conversation, else a change. Returns the events it made. */
   act(nowMs: number): number {
+    this.settle(nowMs);
     const opening = this.organisation.conversations.size === 0 || this.#traffic.chance(OPENING_SHARE);
     const events = opening
       ? openConversation(this.organisation, nowMs, this.#traffic)
@@ -84,3 +161,4 @@ export class Org {
 }
 
 const OPENING_SHARE = 0.05;
+const MAX_MERGES = 10_000;

@@ -4,10 +4,13 @@ import { timingSafeEqual } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { CodedError } from '../base/errors.ts';
-import { type ApiAnswer, ApiError } from './api/route.ts';
+import { type ApiAnswer, ApiError, badParameter } from './api/route.ts';
 import { ROUTES } from './api/routes.ts';
 import { CONTROL_ROUTES, type ControlledOrg } from './control.ts';
 import { Org, type OrgOptions } from './org.ts';
+import { answerRequest, keyRefusal } from './requests/answer.ts';
+import { type RequestFaultOptions, requestFaultsSchema } from './requests/faults.ts';
+import { deliver } from './requests/wire.ts';
 import { TrafficDriver } from './traffic-driver.ts';
 import { type FaultOptions, faultsSchema } from './webhooks/faults.ts';
 import { WebhookSender } from './webhooks/sender.ts';
@@ -22,6 +25,12 @@ export interface SimulatorOptions {
   /** Divides the delays of the webhook retry schedule: 60 makes minutes of seconds. Default 1, as at the vendor. */
   readonly timeScale?: number | undefined;
   readonly faults?: FaultOptions | undefined;
+  /** What goes wrong with requests, for every organisation; each counts for itself. */
+  readonly requestFaults?: readonly RequestFaultOptions[] | undefined;
+  /** Requests remembered per organisation. */
+  readonly maxRequests?: number | undefined;
+  /** The pod this simulator is. */
+  readonly pod?: string | undefined;
   /** Deliveries waiting per webhook; events beyond are lost and counted. */
   readonly maxPending?: number | undefined;
   readonly answerTimeoutMs?: number | undefined;
@@ -33,6 +42,8 @@ export interface Simulator {
   /** Stops traffic, gives up deliveries under way, closes the server. */
   close(): Promise<void>;
   readonly orgs: readonly Org[];
+  /** Does what is due by now. Happens by itself every so often; call it after moving a clock of your own. */
+  tick(): void;
   /** Resolves when no delivery is pending, retries included. */
   idle(): Promise<void>;
 }
@@ -40,7 +51,11 @@ export interface Simulator {
 /** Most endpoints of the vendor refuse more than this with 413. */
 const MAX_BODY_BYTES = 100 * 1024;
 const MAX_TRANSACTIONS = 10_000;
+/** External ids may be 256 characters, and each may take three to write. */
+const MAX_PARAMETER_LENGTH = 1024;
 const POD = 'prod1';
+/** How often the clock is looked at when nobody asks anything. */
+const SETTLE_EVERY_MS = 100;
 
 export function createSimulator(options: SimulatorOptions): Simulator {
   const nowMs = options.nowMs ?? Date.now;
@@ -50,9 +65,19 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     maxPending: options.maxPending ?? 10_000,
     maxTransactions: MAX_TRANSACTIONS,
   };
-  const setup = { seed: String(options.seed ?? 1), queue, nowMs: nowMs(), queued: () => sender.wake() };
+  const setup = {
+    seed: String(options.seed ?? 1),
+    queue,
+    nowMs: nowMs(),
+    maxRequests: options.maxRequests ?? 10_000,
+    queued: () => sender.wake(),
+  };
+  const pod = options.pod ?? POD;
   const orgs = options.orgs.map((org) => new Org(org, setup));
-  for (const org of orgs) org.faults = faultsSchema.parse(options.faults ?? {});
+  for (const org of orgs) {
+    org.faults = faultsSchema.parse(options.faults ?? {});
+    org.requestFaults.configure(requestFaultsSchema.parse(options.requestFaults ?? []));
+  }
   const controlled = orgs.map((org) => ({ org, traffic: new TrafficDriver(org, { nowMs }) }));
   const sender: WebhookSender = new WebhookSender({
     registries: orgs.map((org) => org.webhooks),
@@ -61,43 +86,69 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     connectionsPerOrigin: 16,
     maxConcurrent: 64,
   });
-  const server = buildServer(controlled, nowMs, () => sender.wake());
+  const server = buildServer({ orgs: controlled, nowMs, pod, changed: () => sender.wake() });
+  let settling: NodeJS.Timeout | null = null;
+  const tick = (): void => {
+    for (const org of orgs) org.settle(nowMs());
+    sender.wake();
+  };
   return {
     orgs,
+    tick,
     listen: async () => {
       await server.listen({ host: options.host ?? '127.0.0.1', port: options.port ?? 0 });
+      settling = setInterval(tick, SETTLE_EVERY_MS);
       const { address, port, family } = server.server.address() as AddressInfo;
       return { url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}` };
     },
     close: async () => {
       for (const { traffic } of controlled) traffic.stop();
+      if (settling !== null) clearInterval(settling);
       await Promise.all([server.close(), sender.close()]);
     },
     idle: () => sender.idle(),
   };
 }
 
-function buildServer(orgs: readonly ControlledOrg[], nowMs: () => number, changed: () => void): FastifyInstance {
+interface Surroundings {
+  readonly orgs: readonly ControlledOrg[];
+  readonly nowMs: () => number;
+  readonly pod: string;
+  /** Disabling or deleting a webhook empties its queue; whoever waits for that must hear of it. */
+  readonly changed: () => void;
+}
+
+function buildServer({ orgs, nowMs, pod, changed }: Surroundings): FastifyInstance {
   const server = Fastify({
     bodyLimit: MAX_BODY_BYTES,
     forceCloseConnections: true,
-    routerOptions: { ignoreTrailingSlash: true },
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PARAMETER_LENGTH },
   });
+  // As text: what is no JSON counts, is logged and is refused like any other request.
+  server.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, text, done) => done(null, text));
   server.addHook('onSend', async (_request, reply) => {
-    reply.header('x-kustomer-pod', POD);
+    reply.header('x-kustomer-pod', pod);
   });
   for (const route of ROUTES) {
     server.route({
       method: route.method,
       url: route.path,
       handler: (request, reply) => {
+        const now = nowMs();
         const org = authenticated(orgs, request);
+        const refused = keyRefusal(org, pod, now);
+        if (refused !== null) return send(reply, refused.toAnswer());
         const { params, query, body, url } = request;
-        const asked = { org, params: strings(params), query: strings(query), body, url, nowMs: nowMs() };
-        const answer = route.handle(asked);
-        // Disabling or deleting a webhook empties its queue; whoever waits for that must hear of it.
+        const text = typeof body === 'string' ? body : '';
+        const incoming = { route, params: strings(params), query: strings(query), text, url, nowMs: now, pod };
+        const { answer, headers, fault } = answerRequest(org, incoming);
         if (route.method !== 'GET') changed();
-        return send(reply, answer);
+        return deliver(
+          request,
+          reply,
+          { ...answer, headers: { ...headers, 'x-kustomer-pod': pod }, body: answer.body },
+          fault,
+        );
       },
     });
   }
@@ -105,12 +156,26 @@ function buildServer(orgs: readonly ControlledOrg[], nowMs: () => number, change
     server.route({
       method: route.method,
       url: route.path,
-      handler: (request, reply) => send(reply, { status: 200, body: route.handle(orgs, request.body, nowMs()) }),
+      handler: (request, reply) => {
+        const asked = { orgs, body: parsed(request.body), query: strings(request.query), nowMs: nowMs() };
+        const body = route.handle(asked);
+        changed();
+        return send(reply, { status: 200, body });
+      },
     });
   }
   server.setNotFoundHandler((_request, reply) => send(reply, new ApiError(404, 'notfound', 'Not Found').toAnswer()));
   server.setErrorHandler((error, _request, reply) => send(reply, refusal(error)));
   return server;
+}
+
+function parsed(body: unknown): unknown {
+  if (typeof body !== 'string') return undefined;
+  try {
+    return JSON.parse(body);
+  } catch {
+    throw badParameter('Body is not valid JSON', 'body');
+  }
 }
 
 /** Organisations are told apart by the key alone. */

@@ -46,6 +46,7 @@ export class TrafficDriver {
     // After a stall at most a second is made up for.
     this.#owed += (Math.min(1000, nowMs - this.#lastMs) / 1000) * this.#eventsPerSecond;
     this.#lastMs = nowMs;
-    while (this.#owed >= 1) this.#owed -= this.#org.act(nowMs);
+    // A step may find nothing to change, as when everything is deleted; it must not be tried for ever.
+    while (this.#owed >= 1) this.#owed -= Math.max(1, this.#org.act(nowMs));
   }
 }

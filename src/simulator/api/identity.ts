@@ -7,10 +7,13 @@ export const identityRoutes: readonly Route[] = [
   {
     method: 'GET',
     path: '/v1/users/current',
-    handle: ({ org }) => ({
-      status: 200,
-      body: { data: snapshotOf(org.organisation.users.get(org.machineUserId) as Resource) },
-    }),
+    handle: ({ org }) => {
+      const user = snapshotOf(org.organisation.users.get(org.machineUserId) as Resource);
+      return {
+        status: 200,
+        body: { data: { ...user, attributes: { ...user.attributes, roles: org.access.roles } } },
+      };
+    },
   },
   {
     method: 'GET',
@@ -21,7 +24,12 @@ export const identityRoutes: readonly Route[] = [
         data: {
           type: 'auth-token',
           id: org.tokenId,
-          attributes: { name: 'simulator', roles: ['org.permission'], createdAt: isoTime(org.createdAtMs) },
+          attributes: {
+            name: 'simulator',
+            roles: org.access.roles,
+            createdAt: isoTime(org.createdAtMs),
+            expiresAt: org.access.expiresAtMs === null ? null : isoTime(org.access.expiresAtMs),
+          },
           relationships: {
             org: { data: { type: 'org', id: org.organisation.orgId } },
             user: { data: { type: 'user', id: org.machineUserId } },

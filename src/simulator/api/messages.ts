@@ -1,11 +1,23 @@
 /** Messages: list, get, record. Recording a message sends nothing; an inbound one reopens its conversation. */
 import { z } from 'zod';
-import type { Resource } from '../model/resource.ts';
+import { relatedTo } from '../model/removals.ts';
+import type { Attributes, Resource } from '../model/resource.ts';
 import type { Org } from '../org.ts';
-import { conversationOf } from './conversations.ts';
+import { conversationOf, writableConversation } from './conversations.ts';
 import { custom, direction, externalId, objectId, time } from './fields.ts';
 import { documentOf, pageOfResources } from './paging.ts';
-import { type ApiAnswer, type ApiRequest, badParameter, caller, notFound, parseBody, type Route } from './route.ts';
+import {
+  type ApiAnswer,
+  type ApiRequest,
+  badParameter,
+  byExternalId,
+  caller,
+  chosenId,
+  countCreate,
+  liveIn,
+  parseBody,
+  type Route,
+} from './route.ts';
 
 const CHANNELS = [
   'email',
@@ -21,6 +33,17 @@ const CHANNELS = [
 
 const status = z.enum(['sent', 'received', 'error']);
 
+/** Kept as given, and there only when given. */
+const recorded = {
+  error: custom.optional(),
+  errorAt: time.optional(),
+  attachments: z.array(custom).optional(),
+  related: objectId.optional(),
+  queue: objectId.optional(),
+  lang: z.string().optional(),
+  importedAt: time.optional(),
+};
+
 const createBody = z.strictObject({
   channel: z.enum(CHANNELS),
   app: z.string().min(1),
@@ -35,6 +58,8 @@ const createBody = z.strictObject({
   custom: custom.optional(),
   customer: objectId.optional(),
   conversation: objectId.optional(),
+  id: objectId.optional(),
+  ...recorded,
 });
 
 const updateBody = z.strictObject({
@@ -49,42 +74,57 @@ const updateBody = z.strictObject({
   meta: custom.optional(),
   custom: custom.optional(),
   lang: z.string().optional(),
+  conversation: objectId.optional(),
+  attachments: z.array(custom).optional(),
+  related: objectId.optional(),
 });
 
 function messageOf(org: Org, id: string | undefined): Resource {
-  const message = org.organisation.messages.get(id ?? '');
-  if (message === undefined) throw notFound();
-  return message;
+  return liveIn(org.organisation.messages, id);
 }
 
 /** `conversation` from the path wins over the body's; a customer without a conversation gets a new one. */
-function create({ org, params, body, nowMs }: ApiRequest): ApiAnswer {
-  const { customer, conversation, ...seed } = parseBody(createBody, body);
+function create(request: ApiRequest): ApiAnswer {
+  const { org, params, body, nowMs } = request;
+  const { customer, conversation, id: givenId, ...parsed } = parseBody(createBody, body);
+  const { error, errorAt, attachments, related, queue, lang, importedAt, ...seed } = parsed;
   const intoId = params['id'] ?? conversation;
   if (intoId === undefined && customer === undefined)
     throw badParameter('A customer or conversation is needed', 'customer');
-  if (intoId === undefined && org.organisation.customers.get(customer as string) === undefined)
-    throw notFound('customer');
+  const into = intoId === undefined ? undefined : writableConversation(org, intoId);
+  const customerId = into?.relationships['customer']?.data?.id ?? liveIn(org.organisation.customers, customer).id;
+  const id = chosenId(request, org.organisation.messages, givenId);
+  if (typeof id === 'object') return documentOf(id, 201);
+  countCreate(request, customerId, importedAt);
   const opened =
-    intoId === undefined
+    into === undefined
       ? org.organisation.createConversation(
           nowMs,
-          { customerId: customer as string, channel: seed.channel, direction: seed.direction },
+          { customerId, channel: seed.channel, direction: seed.direction },
           caller(org),
         )
       : [];
-  const conversationId = intoId ?? (opened.find((event) => event.type === 'conversation')?.id as string);
-  conversationOf(org, conversationId);
-  const events = org.organisation.createMessage(nowMs, conversationId, seed, caller(org));
+  const conversationId = into?.id ?? (opened.find((event) => event.type === 'conversation')?.id as string);
+  const more = defined({ error, errorAt, attachments, related, queue, lang, importedAt });
+  const made = { ...seed, more, ...(id === undefined ? {} : { id }) };
+  const events = org.organisation.createMessage(nowMs, conversationId, made, caller(org));
   org.publish([...opened, ...events], nowMs);
   return documentOf(messageOf(org, events[0]?.id), 201);
 }
 
 function update({ org, params, body, nowMs }: ApiRequest): ApiAnswer {
-  const { id } = messageOf(org, params['id']);
-  const edit = parseBody(updateBody, body);
-  org.publish(org.organisation.edit('message', nowMs, id, edit, caller(org)), nowMs);
-  return documentOf(messageOf(org, id));
+  const before = messageOf(org, params['id']);
+  const { conversation: _, ...edit } = parseBody(updateBody, body);
+  const merged =
+    edit.meta !== undefined && org.behaviour.messageMeta === 'merge'
+      ? { ...edit, meta: { ...(before.attributes['meta'] as Attributes), ...edit.meta } }
+      : edit;
+  org.publish(org.organisation.edit('message', nowMs, before.id, defined(merged), caller(org)), nowMs);
+  return documentOf(messageOf(org, before.id));
+}
+
+function defined(attributes: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== undefined));
 }
 
 export const messageRoutes: readonly Route[] = [
@@ -95,6 +135,21 @@ export const messageRoutes: readonly Route[] = [
   },
   { method: 'POST', path: '/v1/messages', handle: create },
   { method: 'GET', path: '/v1/messages/:id', handle: ({ org, params }) => documentOf(messageOf(org, params['id'])) },
+  ...['externalId', 'externalid'].map(
+    (key): Route => ({
+      method: 'GET',
+      path: `/v1/messages/${key}=:externalId`,
+      handle: ({ org, params }) => documentOf(byExternalId(org.organisation.messages, params['externalId'])),
+    }),
+  ),
+  {
+    method: 'GET',
+    path: '/v1/customers/:id/messages',
+    handle: (request) => {
+      const { id } = liveIn(request.org.organisation.customers, request.params['id']);
+      return pageOfResources(request, relatedTo(request.org.organisation.messages, 'customer', id));
+    },
+  },
   { method: 'PATCH', path: '/v1/messages/:id', handle: update },
   { method: 'PUT', path: '/v1/messages/:id', handle: update },
   {
@@ -102,9 +157,7 @@ export const messageRoutes: readonly Route[] = [
     path: '/v1/conversations/:id/messages',
     handle: (request) => {
       const { id } = conversationOf(request.org, request.params['id']);
-      const theirs = [...request.org.organisation.messages.values()].filter(
-        (message) => message.relationships['conversation']?.data?.id === id,
-      );
+      const theirs = relatedTo(request.org.organisation.messages, 'conversation', id);
       return pageOfResources(request, theirs);
     },
   },

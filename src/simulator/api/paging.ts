@@ -17,31 +17,47 @@ export function pageOf<T>(
   show: (item: T) => unknown,
   options: PageOptions = {},
 ): ApiAnswer {
-  const pageSize = Math.min(
-    positive(request.query['pageSize']) ?? DEFAULT_PAGE_SIZE,
-    options.maxPageSize ?? DEFAULT_PAGE_SIZE,
-  );
-  const page = positive(request.query['page']) ?? 1;
+  const { page, pageSize } = pageAsked(request, options.maxPageSize ?? DEFAULT_PAGE_SIZE);
   const from = (page - 1) * pageSize;
-  const totalPages = Math.max(1, Math.ceil(items.length / pageSize));
+  const total = items.length;
+  const totalPages = Math.max(1, Math.ceil(total / pageSize));
+  return {
+    status: 200,
+    body: {
+      meta: { pageSize, page, total, totalPages },
+      data: items.slice(from, from + pageSize).map(show),
+      links: linksOf(request, { page, pageSize, lastPage: totalPages }),
+    },
+  };
+}
+
+/** A page size that is too large is quietly capped. */
+export function pageAsked(
+  { query }: Pick<ApiRequest, 'query'>,
+  maxPageSize: number,
+): { readonly page: number; readonly pageSize: number } {
+  const pageSize = Math.min(positive(query['pageSize']) ?? DEFAULT_PAGE_SIZE, maxPageSize);
+  return { page: positive(query['page']) ?? 1, pageSize };
+}
+
+interface Place {
+  readonly page: number;
+  readonly pageSize: number;
+  readonly lastPage: number;
+}
+
+export function linksOf({ url: asked }: Pick<ApiRequest, 'url'>, { page, pageSize, lastPage }: Place) {
   const link = (to: number): string => {
-    const url = new URL(request.url, 'http://simulator');
+    const url = new URL(asked, 'http://simulator');
     url.searchParams.set('page', String(to));
     url.searchParams.set('pageSize', String(pageSize));
     return url.pathname + url.search;
   };
   return {
-    status: 200,
-    body: {
-      meta: { pageSize, page, total: items.length, totalPages },
-      data: items.slice(from, from + pageSize).map(show),
-      links: {
-        self: link(page),
-        first: link(1),
-        prev: page > 1 ? link(page - 1) : null,
-        next: page < totalPages ? link(page + 1) : null,
-      },
-    },
+    self: link(page),
+    first: link(1),
+    prev: page > 1 ? link(page - 1) : null,
+    next: page < lastPage ? link(page + 1) : null,
   };
 }
 

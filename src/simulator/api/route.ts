@@ -4,7 +4,9 @@
  */
 import type { z } from 'zod';
 import type { Actor } from '../model/conversation.ts';
+import { isDeleted } from '../model/organisation.ts';
 import type { Resource } from '../model/resource.ts';
+import type { Store } from '../model/store.ts';
 import type { Org } from '../org.ts';
 
 export interface ApiRequest {
@@ -28,6 +30,8 @@ export interface Route {
   /** Fastify's form, such as `/v1/conversations/:id`. */
   readonly path: string;
   readonly handle: (request: ApiRequest) => ApiAnswer;
+  /** Counts against the machine users' search limit too. */
+  readonly isSearch?: true;
 }
 
 /** A refusal in the vendor's form: `{errors: [{status, source, code, title, detail}]}`. */
@@ -81,4 +85,38 @@ export function parseBody<T extends z.ZodType>(schema: T, body: unknown): z.infe
 /** Who an API call is: the key's machine user, through the API gateway. */
 export function caller(org: Org): Actor {
   return { userId: org.machineUserId, client: 'api-gw' };
+}
+
+/** The object, or 404: a deleted one is gone for every caller. */
+export function liveIn(store: Store, id: string | undefined): Resource {
+  const resource = store.get(id ?? '');
+  if (resource === undefined || isDeleted(resource)) throw notFound();
+  return resource;
+}
+
+/** The first live object with that external id, in order of creation: duplicates are possible. */
+export function byExternalId(store: Store, externalId: string | undefined): Resource {
+  for (const resource of store.values()) {
+    if (resource.attributes['externalId'] === externalId && !isDeleted(resource)) return resource;
+  }
+  throw notFound('externalId');
+}
+
+/** Notes, messages, conversations and custom objects are limited per customer; what is imported is not. */
+export function countCreate({ org, nowMs }: ApiRequest, customerId: string, importedAt?: string): void {
+  if (importedAt !== undefined || org.limits.takeCreate(customerId, nowMs)) return;
+  throw tooMany();
+}
+
+export function tooMany(): ApiError {
+  return new ApiError(429, 'ratelimit', 'Too Many Requests');
+}
+
+/** What to do with an `id` the caller chose: undefined = make one; an existing object = answer that. */
+export function chosenId({ org }: ApiRequest, store: Store, id: string | undefined): string | Resource | undefined {
+  if (id === undefined || org.behaviour.clientIds === 'ignored') return undefined;
+  const existing = store.get(id);
+  if (existing === undefined) return id;
+  if (org.behaviour.repeatedId === 'existing') return existing;
+  throw new ApiError(409, 'conflict', 'Duplicate id', 'id');
 }

@@ -28,6 +28,8 @@ export interface ConversationSeed {
   readonly assignedUsers?: readonly string[] | undefined;
   readonly assignedTeams?: readonly string[] | undefined;
   readonly custom?: Attributes | undefined;
+  /** Attributes that are there only when given. */
+  readonly more?: Attributes | undefined;
 }
 
 /** The fields a conversation can be edited in; absent means unchanged. Arrays replace the whole array. */
@@ -45,6 +47,15 @@ export interface ConversationEdit {
   readonly satisfactionLevel?: Attributes | undefined;
   readonly defaultLang?: string | undefined;
   readonly custom?: Attributes | undefined;
+  readonly subStatus?: string | undefined;
+  readonly replyChannel?: string | undefined;
+  readonly queue?: string | undefined;
+  readonly locked?: boolean | undefined;
+  readonly ended?: boolean | undefined;
+  readonly endedAt?: string | undefined;
+  readonly endedReason?: string | undefined;
+  readonly endedBy?: string | undefined;
+  readonly endedByType?: string | undefined;
 }
 
 /** Where `modificationHistory` keeps the time of the last edit of a field. */
@@ -93,6 +104,7 @@ export function newConversation(seed: ConversationSeed, nowMs: number): Attribut
     defaultLang: seed.defaultLang ?? 'en_us',
     modificationHistory: {},
     ...(seed.custom === undefined ? {} : { custom: seed.custom }),
+    ...seed.more,
   };
 }
 

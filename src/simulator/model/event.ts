@@ -1,5 +1,5 @@
 /** What the vendor tells about one change: the body of an outbound webhook. */
-import { type Changes, isoTime, type Resource, type ResourceType } from './resource.ts';
+import { type Changes, type EventType, isoTime, type Resource, type ResourceType } from './resource.ts';
 
 /** The twelve names an outbound webhook can subscribe to. */
 export const EVENT_NAMES = [
@@ -47,7 +47,7 @@ export interface WebhookBody {
 /** One change of one object. `body.data` is the whole object after it. */
 export interface ModelEvent {
   readonly name: EventName;
-  readonly type: ResourceType;
+  readonly type: EventType;
   readonly id: string;
   readonly rev: number;
   readonly body: WebhookBody;
@@ -71,12 +71,16 @@ export function snapshotOf(resource: Resource): Snapshot {
   return { type, id, attributes, relationships, links };
 }
 
-/** The event for an object that has just been created (rev 1) or changed. */
+export function hasEvents(type: ResourceType): type is EventType {
+  return type !== 'note' && !type.startsWith('kobject.');
+}
+
+/** The event for an object that has just been created (rev 1) or changed. Only for types that have events. */
 export function eventOf(resource: Resource, context: EventContext): ModelEvent {
   const name = `kustomer.${resource.type}.${resource.rev === 1 ? 'create' : 'update'}` as EventName;
   return {
     name,
-    type: resource.type,
+    type: resource.type as EventType,
     id: resource.id,
     rev: resource.rev,
     body: {

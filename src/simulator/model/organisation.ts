@@ -11,7 +11,7 @@ import {
   newConversation,
   recordMessage,
 } from './conversation.ts';
-import { eventOf, type ModelEvent } from './event.ts';
+import type { ModelEvent } from './event.ts';
 import {
   type CustomerSeed,
   type MessageSeed,
@@ -22,23 +22,13 @@ import {
   newUser,
   type UserSeed,
 } from './people.ts';
-import { createIds, createRandom, type IdSource, type Random } from './random.ts';
-import {
-  type Attributes,
-  type Changes,
-  createResource,
-  isoTime,
-  mutate,
-  nextUpdateMs,
-  type Patch,
-  type Relationships,
-  type Resource,
-  type ResourceType,
-  referenceTo,
-  relationTo,
-} from './resource.ts';
+import { createIds, createRandom, type Random } from './random.ts';
+import { type Attributes, type EventType, isoTime, type Relationships, type Resource, relationTo } from './resource.ts';
+import { type Decide, Revisions } from './revisions.ts';
 import { commentedSurvey, offeredSurvey, ratedSurvey, type SurveyOffer, type SurveyRating } from './satisfaction.ts';
+import { type SlaPolicy, slaAfter, startSla } from './sla.ts';
 import { Store } from './store.ts';
+import { Timers } from './timers.ts';
 
 export interface OrganisationOptions {
   /** 24 hex. */
@@ -50,11 +40,21 @@ export interface OrganisationOptions {
   readonly maxMessages?: number;
   /** Also send the customer.update that a message or a conversation's status causes at the vendor. Default false. */
   readonly customerActivity?: boolean;
+  /** The clock every new conversation gets; none by default. */
+  readonly sla?: SlaPolicy | undefined;
+  /** Snoozed conversations open by themselves when their time comes. Default false. */
+  readonly snoozesElapse?: boolean | undefined;
 }
 
 export const SYSTEM: Actor = { userId: null, client: null };
 
 const DEFAULT_MAX_MESSAGES = 100_000;
+const MAX_SURVEYS = 100_000;
+
+export interface Survey {
+  readonly conversationId: string;
+  readonly level: Attributes;
+}
 
 export class Organisation {
   readonly orgId: string;
@@ -66,16 +66,43 @@ export class Organisation {
   readonly users = new Store();
   readonly teams = new Store();
   readonly tags = new Store();
-  readonly #newId: IdSource;
+  readonly notes = new Store();
+  /** Custom objects of all klasses. */
+  readonly kobjects = new Store();
+  /** Survey answers by id: the latest state of each, also of those a later survey replaced on the conversation. */
+  readonly surveys = new Map<string, Survey>();
+  readonly revisions: Revisions;
+  readonly sla: SlaPolicy | undefined;
+  readonly #timers: Timers | null;
   readonly #customerActivity: boolean;
+  #forgotten: (messageId: string) => void = () => {};
 
   constructor(options: OrganisationOptions) {
     this.orgId = options.orgId;
     this.name = options.name;
     this.random = createRandom(`organisation:${options.seed}`);
-    this.messages = new Store(options.maxMessages ?? DEFAULT_MAX_MESSAGES);
-    this.#newId = createIds(options.seed);
+    this.messages = new Store(options.maxMessages ?? DEFAULT_MAX_MESSAGES, (id) => this.#forgotten(id));
+    this.revisions = new Revisions({
+      orgId: options.orgId,
+      orgName: options.name,
+      newId: createIds(options.seed),
+      random: this.random,
+    });
+    this.sla = options.sla;
+    this.#timers =
+      options.sla === undefined && options.snoozesElapse !== true ? null : new Timers(options.snoozesElapse ?? false);
+    if (this.#timers !== null) this.revisions.observe((resource) => this.#timers?.watch(resource));
     this.#customerActivity = options.customerActivity ?? false;
+  }
+
+  /** `forget` hears the id of every message that had to make room. */
+  onForgotten(forget: (messageId: string) => void): void {
+    this.#forgotten = forget;
+  }
+
+  /** What the clock alone does by `nowMs`: deadlines pass, snoozes elapse. Without timers nothing. */
+  settle(nowMs: number, slaBreachEmits: boolean): readonly ModelEvent[] {
+    return this.#timers?.settle(this, nowMs, slaBreachEmits) ?? [];
   }
 
   // Creation
@@ -87,21 +114,25 @@ export class Organisation {
   /** Without `customerId` a customer is made first. */
   createConversation(
     nowMs: number,
-    seed: ConversationSeed & { readonly customerId?: string; readonly customer?: CustomerSeed },
+    seed: ConversationSeed & { readonly customerId?: string; readonly customer?: CustomerSeed; readonly id?: string },
     actor: Actor = SYSTEM,
   ): readonly ModelEvent[] {
-    const { customerId, customer, ...fields } = seed;
+    const { customerId, customer, id: givenId, ...fields } = seed;
     const made = customerId === undefined ? this.createCustomer(nowMs, customer ?? {}, actor) : [];
     const owner = customerId ?? (made[0] as ModelEvent).id;
-    const id = this.#newId(nowMs);
+    const id = givenId ?? this.revisions.newId(nowMs);
+    const attributes = newConversation(fields, nowMs);
     const event = this.#create(
       this.conversations,
       'conversation',
       nowMs,
-      newConversation(fields, nowMs),
+      this.sla === undefined ? attributes : { ...attributes, sla: startSla(this.sla, attributes, nowMs) },
       {
         messages: { links: { self: `/v1/conversations/${id}/messages` } },
         customer: relationTo('customer', owner),
+        ...(this.sla === undefined
+          ? {}
+          : { sla: { links: { self: `/v1/slas/${this.sla.id}` }, data: { type: 'sla', id: this.sla.id } } }),
       },
       actor,
       id,
@@ -113,23 +144,25 @@ export class Organisation {
   createMessage(
     nowMs: number,
     conversationId: string,
-    seed: MessageSeed,
+    seed: MessageSeed & { readonly id?: string },
     actor: Actor = SYSTEM,
   ): readonly ModelEvent[] {
     const conversation = this.conversations.get(conversationId);
-    if (conversation === undefined) return [];
+    if (conversation === undefined || isDeleted(conversation)) return [];
+    const { id, ...fields } = seed;
     const customerId = conversation.relationships['customer']?.data?.id as string;
     const message = this.#create(
       this.messages,
       'message',
       nowMs,
-      newMessage(seed, conversation.attributes['messageCount'] === 0, nowMs),
+      newMessage(fields, conversation.attributes['messageCount'] === 0, nowMs),
       {
         // The plural type is the vendor's slip, on messages only.
         customer: { links: { self: `/v1/customers/${customerId}` }, data: { type: 'customers', id: customerId } },
         conversation: relationTo('conversation', conversationId),
       },
       actor,
+      id,
     );
     const attributes = message.body.data.attributes;
     const seen = {
@@ -138,13 +171,10 @@ export class Organisation {
       sentAt: attributes['sentAt'] as string,
     };
     const before = conversation.attributes['status'];
-    const events = this.#change(
-      this.conversations,
-      conversation,
-      nowMs,
-      (now, ms) => recordMessage(now, seen, actor, ms),
-      { ...actor, userId: null },
-    );
+    const events = this.changeConversation(nowMs, conversation, (now, ms) => recordMessage(now, seen, actor, ms), {
+      ...actor,
+      userId: null,
+    });
     const after = this.conversations.get(conversationId)?.attributes['status'];
     return [message, ...events, ...this.#customerTouched(customerId, nowMs, before, after)];
   }
@@ -170,11 +200,10 @@ export class Organisation {
 
   editConversation(nowMs: number, id: string, edit: ConversationEdit, actor: Actor = SYSTEM): readonly ModelEvent[] {
     const conversation = this.conversations.get(id);
-    if (conversation === undefined) return [];
-    const events = this.#change(
-      this.conversations,
-      conversation,
+    if (conversation === undefined || isDeleted(conversation)) return [];
+    const events = this.changeConversation(
       nowMs,
+      conversation,
       (now, ms) => editConversation(now, edit, actor, ms),
       actor,
     );
@@ -192,8 +221,20 @@ export class Organisation {
     return this.#change(this.conversations, conversation, nowMs, () => ({}), actor, relationships);
   }
 
+  /** Any change of a conversation, with what it does to the SLA clock. */
+  changeConversation(nowMs: number, conversation: Resource, decide: Decide, actor: Actor): readonly ModelEvent[] {
+    const policy = this.sla;
+    if (policy === undefined) return this.#change(this.conversations, conversation, nowMs, decide, actor);
+    const withClock: Decide = (now, ms) => {
+      const patch = decide(now, ms);
+      const sla = slaAfter(policy, now, patch, ms);
+      return sla === null ? patch : { ...patch, sla };
+    };
+    return this.#change(this.conversations, conversation, nowMs, withClock, actor);
+  }
+
   offerSurvey(nowMs: number, conversationId: string, offer: Omit<SurveyOffer, 'responseId'>): readonly ModelEvent[] {
-    const responseId = this.#newId(nowMs);
+    const responseId = this.revisions.newId(nowMs);
     return this.#survey(nowMs, conversationId, (_level, ms) => offeredSurvey({ ...offer, responseId }, ms));
   }
 
@@ -207,7 +248,7 @@ export class Organisation {
 
   /** Customers, messages, users, teams and tags have no consequences of their own: the fields are set as they are. */
   edit(
-    type: Exclude<ResourceType, 'conversation'>,
+    type: Exclude<EventType, 'conversation'>,
     nowMs: number,
     id: string,
     attributes: Attributes,
@@ -215,13 +256,13 @@ export class Organisation {
   ): readonly ModelEvent[] {
     const store = this.#storeOf(type);
     const resource = store.get(id);
-    if (resource === undefined) return [];
+    if (resource === undefined || isDeleted(resource)) return [];
     return this.#change(store, resource, nowMs, () => attributes, actor);
   }
 
   // Machinery
 
-  #storeOf(type: Exclude<ResourceType, 'conversation'>): Store {
+  #storeOf(type: Exclude<EventType, 'conversation'>): Store {
     const stores = {
       customer: this.customers,
       message: this.messages,
@@ -234,37 +275,27 @@ export class Organisation {
 
   #create(
     store: Store,
-    type: ResourceType,
+    type: EventType,
     nowMs: number,
     attributes: Attributes,
     relationships: Relationships,
     actor: Actor,
-    id = this.#newId(nowMs),
+    id = this.revisions.newId(nowMs),
   ): ModelEvent {
-    const resource = createResource(type, id, nowMs, attributes, {
-      org: referenceTo('org', this.orgId),
-      ...(actor.userId === null ? {} : { createdBy: referenceTo('user', actor.userId) }),
-      ...relationships,
-    });
-    store.add(resource);
-    // On create the vendor sends `changes: null` at times and leaves it out at others.
-    return this.#event(resource, this.random.chance(0.5) ? null : undefined, actor);
+    const resource = this.revisions.create(store, nowMs, { type, id, attributes, relationships }, actor);
+    return this.revisions.created(resource, actor);
   }
 
   #change(
     store: Store,
     resource: Resource,
     nowMs: number,
-    decide: (attributes: Attributes, updatedAtMs: number) => Attributes,
+    decide: Decide,
     actor: Actor,
     relationships: Relationships = {},
   ): readonly ModelEvent[] {
-    const updatedAtMs = nextUpdateMs(resource, nowMs);
-    const patch = { attributes: decide(resource.attributes, updatedAtMs), relationships };
-    const mutation = mutate(resource, patch, signature(actor, updatedAtMs), updatedAtMs);
-    if (mutation === null) return [];
-    store.replace(mutation.resource);
-    return [this.#event(mutation.resource, mutation.changes, actor)];
+    const mutation = this.revisions.change(store, resource, nowMs, decide, actor, relationships);
+    return mutation === null ? [] : [this.revisions.changed(mutation, actor)];
   }
 
   #survey(
@@ -273,12 +304,22 @@ export class Organisation {
     next: (level: Attributes, updatedAtMs: number) => Attributes | null,
   ): readonly ModelEvent[] {
     const conversation = this.conversations.get(conversationId);
-    if (conversation === undefined) return [];
+    if (conversation === undefined || isDeleted(conversation)) return [];
     const decide = (now: Attributes, ms: number): Attributes => {
       const level = next(now['satisfactionLevel'] as Attributes, ms);
       return level === null ? {} : { satisfactionLevel: level };
     };
-    return this.#change(this.conversations, conversation, nowMs, decide, SYSTEM);
+    const events = this.#change(this.conversations, conversation, nowMs, decide, SYSTEM);
+    const level = this.conversations.get(conversationId)?.attributes['satisfactionLevel'] as Attributes;
+    if (events.length > 0) this.#keepSurvey(level['formResponse'] as string, { conversationId, level });
+    return events;
+  }
+
+  #keepSurvey(responseId: string, survey: Survey): void {
+    this.surveys.set(responseId, survey);
+    if (this.surveys.size <= MAX_SURVEYS) return;
+    const [oldest] = this.surveys.keys();
+    this.surveys.delete(oldest as string);
   }
 
   /** The vendor stamps a customer for what happens in its conversations; consumers know these as update floods. */
@@ -294,23 +335,8 @@ export class Organisation {
     };
     return this.#change(this.customers, customer, nowMs, decide, SYSTEM);
   }
-
-  #event(resource: Resource, changes: Changes | null | undefined, actor: Actor): ModelEvent {
-    return eventOf(resource, {
-      eventId: this.#newId(resource.updatedAtMs),
-      orgId: this.orgId,
-      orgName: this.name,
-      client: actor.client,
-      changes,
-    });
-  }
 }
 
-/** `modifiedAt` and `modifiedBy` move only for edits by a user; `updatedAt` moves for all. */
-function signature(actor: Actor, updatedAtMs: number): Patch {
-  if (actor.userId === null) return {};
-  return {
-    attributes: { modifiedAt: isoTime(updatedAtMs) },
-    relationships: { modifiedBy: referenceTo('user', actor.userId) },
-  };
+export function isDeleted(resource: Resource): boolean {
+  return resource.attributes['deleted'] === true;
 }

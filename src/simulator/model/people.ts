@@ -64,6 +64,8 @@ export interface MessageSeed {
   readonly auto?: boolean | undefined;
   readonly meta?: Attributes | undefined;
   readonly custom?: Attributes | undefined;
+  /** Attributes that are there only when given. */
+  readonly more?: Attributes | undefined;
 }
 
 export function newMessage(seed: MessageSeed, first: boolean, nowMs: number): Attributes {
@@ -89,6 +91,7 @@ export function newMessage(seed: MessageSeed, first: boolean, nowMs: number): At
     reactions: [],
     intentDetections: [],
     ...(seed.custom === undefined ? {} : { custom: seed.custom }),
+    ...seed.more,
   };
 }
 

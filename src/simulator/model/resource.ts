@@ -9,7 +9,11 @@
  * R4 A patch that changes nothing makes no revision.
  * R5 Resources are values: a mutation returns a new one and leaves the old untouched.
  */
-export type ResourceType = 'conversation' | 'message' | 'customer' | 'user' | 'team' | 'tag';
+export type EventType = 'conversation' | 'message' | 'customer' | 'user' | 'team' | 'tag';
+
+/** Notes and custom objects have revisions as well, but no webhook tells of them. */
+export type ResourceType = EventType | 'note' | KobjectType;
+export type KobjectType = `kobject.${string}`;
 
 export type Attributes = Readonly<Record<string, unknown>>;
 
@@ -20,6 +24,8 @@ export interface Reference {
 
 export interface Relationship {
   readonly links?: { readonly self: string };
+  /** The vendor's slip on custom objects: `klass.link`. */
+  readonly link?: { readonly self: string };
   readonly data?: Reference;
 }
 
@@ -69,6 +75,11 @@ export function referenceTo(type: 'org' | 'user', id: string): Relationship {
   return { data: { type, id } };
 }
 
+/** A custom object's own link is plural although its address is not: the vendor's slip. */
+function linkTo(type: ResourceType, id: string): string {
+  return type.startsWith('kobject.') ? `/v1/klasses/${type.slice('kobject.'.length)}s/${id}` : `/v1/${type}s/${id}`;
+}
+
 /** A new object at rev 1. `createdAt` and `updatedAt` are set here. */
 export function createResource(
   type: ResourceType,
@@ -83,7 +94,7 @@ export function createResource(
     id,
     attributes: { ...attributes, createdAt: at, updatedAt: at, rev: 1 },
     relationships,
-    links: { self: `/v1/${type}s/${id}` },
+    links: { self: linkTo(type, id) },
     rev: 1,
     updatedAtMs: nowMs,
   };

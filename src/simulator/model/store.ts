@@ -7,10 +7,13 @@ export class Store {
   /** A ring once `maxObjects` is reached: the next one replaces the oldest. */
   readonly #ids: string[] = [];
   readonly #maxObjects: number;
+  readonly #forgotten: (id: string) => void;
   #oldest = 0;
 
-  constructor(maxObjects: number = Number.POSITIVE_INFINITY) {
+  /** `forgotten` hears of every object that had to make room. */
+  constructor(maxObjects: number = Number.POSITIVE_INFINITY, forgotten: (id: string) => void = () => {}) {
     this.#maxObjects = maxObjects;
+    this.#forgotten = forgotten;
   }
 
   get size(): number {
@@ -25,7 +28,9 @@ export class Store {
     if (this.#byId.has(resource.id)) throw new Error(`duplicate ${resource.type} id ${resource.id}`);
     if (this.#ids.length < this.#maxObjects) this.#ids.push(resource.id);
     else {
-      this.#byId.delete(this.#ids[this.#oldest] as string);
+      const oldest = this.#ids[this.#oldest] as string;
+      this.#byId.delete(oldest);
+      this.#forgotten(oldest);
       this.#ids[this.#oldest] = resource.id;
       this.#oldest = (this.#oldest + 1) % this.#maxObjects;
     }

@@ -1,0 +1,116 @@
+/**
+ * One API request from arrival to answer, without HTTP: who asks, within which budget, with which fault, allowed or not. The
+ * server only carries the outcome to the wire.
+ *
+ * In order: key, clock, rate limits, fault, roles, handler. A request that is refused for its rate never takes effect.
+ */
+import { mayCall } from '../access.ts';
+import { rolesOf } from '../api/roles.ts';
+import { type ApiAnswer, ApiError, badParameter, type Route, tooMany } from '../api/route.ts';
+import type { Org } from '../org.ts';
+import { type RequestFault, takesEffect } from './faults.ts';
+import { bodyFacts } from './log.ts';
+
+export interface Incoming {
+  readonly route: Route;
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: Readonly<Record<string, string>>;
+  /** As it came; empty without a body. */
+  readonly text: string;
+  /** Path and query, not decoded. */
+  readonly url: string;
+  readonly nowMs: number;
+  /** The pod that handles it. */
+  readonly pod: string;
+}
+
+export interface Outcome {
+  readonly answer: ApiAnswer;
+  readonly headers: Readonly<Record<string, string>>;
+  /** What goes wrong with the answer. */
+  readonly fault: RequestFault | null;
+}
+
+/** Answers a request with a known key. */
+export function answerRequest(org: Org, incoming: Incoming): Outcome {
+  const { route, url, nowMs, query, text } = incoming;
+  const path = url.split('?')[0] as string;
+  org.settle(nowMs);
+  const refused = org.limits.take(nowMs, route.isSearch === true);
+  const fault = refused === null ? org.requestFaults.next(route.method, path) : null;
+  const body = json(text);
+  const runs = refused === null && takesEffect(fault);
+  const computed = refused !== null ? tooMany().toAnswer() : runs ? handle(org, incoming, body, path) : null;
+  const answer = fault?.kind === 'status' || computed === null ? faultAnswer(fault) : computed;
+  org.requests.add({
+    atMs: nowMs,
+    method: route.method,
+    path,
+    query,
+    ...bodyFacts(text, body),
+    status: computed?.status ?? null,
+    answeredId: idOf(computed?.body),
+    fault: fault?.kind ?? null,
+    tookEffect: runs && (computed?.status ?? 500) < 400,
+  });
+  return { answer, headers: org.limits.headers(nowMs, answer.status), fault };
+}
+
+/** Why a key is refused; null when it is not. */
+export function keyRefusal(org: Org, pod: string, nowMs: number): ApiError | null {
+  const { access } = org;
+  if (access.pod !== pod) {
+    const text = `Auth token associated with pod ${access.pod} but request is being handled by ${pod}`;
+    return new ApiError(401, 'unauthorized', text);
+  }
+  if (access.expiresAtMs !== null && nowMs >= access.expiresAtMs) {
+    return new ApiError(401, 'unauthorized', 'Expired token');
+  }
+  return null;
+}
+
+const NOT_JSON = Symbol('not JSON');
+
+function json(text: string): unknown {
+  if (text === '') return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return NOT_JSON;
+  }
+}
+
+function handle(org: Org, incoming: Incoming, body: unknown, path: string): ApiAnswer {
+  const { route, params, query, url, nowMs } = incoming;
+  try {
+    if (!mayCall(org.access.roles, rolesOf(route, params))) {
+      const status = org.behaviour.missingRoleStatus;
+      throw new ApiError(status, status === 403 ? 'forbidden' : 'unauthorized', 'Missing required role');
+    }
+    if (body === NOT_JSON) throw badParameter('Body is not valid JSON', 'body');
+    const writes = route.method === 'PUT' || route.method === 'PATCH';
+    if (writes && !org.limits.takeWrite(path, nowMs)) throw tooMany();
+    return route.handle({ org, params, query, body, url, nowMs });
+  } catch (error) {
+    if (error instanceof ApiError) return error.toAnswer();
+    throw error;
+  }
+}
+
+function faultAnswer(fault: RequestFault | null): ApiAnswer {
+  const status = fault?.kind === 'status' ? fault.status : 504;
+  if (status === 429) return tooMany().toAnswer();
+  return new ApiError(status, status < 500 ? 'bad_request' : 'internal', TITLES[status] ?? 'Error').toAnswer();
+}
+
+const TITLES: Readonly<Record<number, string>> = {
+  500: 'Internal Server Error',
+  502: 'Bad Gateway',
+  503: 'Service Unavailable',
+  504: 'Gateway Timeout',
+};
+
+function idOf(body: unknown): string | null {
+  const id = (body as { data?: { id?: unknown } } | undefined)?.data?.id;
+  return typeof id === 'string' ? id : null;
+}
