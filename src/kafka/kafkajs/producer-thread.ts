@@ -52,8 +52,8 @@ async function append(length: number): Promise<void> {
   say({ kind: 'settled', ...(await failure(send(), 'Appending')) });
 }
 
+/** The other side ends this thread when it has heard; by itself it might be gone before its last word is. */
 async function close(): Promise<void> {
   const closing = opening.then((producer) => producer.close());
   say({ kind: 'closed', ...(await failure(closing, 'Closing a producer')) });
-  port.close();
 }

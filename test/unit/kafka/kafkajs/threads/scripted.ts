@@ -9,7 +9,6 @@ let memory: Buffer = Buffer.alloc(0);
 port.on('message', (message: ToThread) => {
   if (message.kind === 'close') {
     say({ kind: 'closed' });
-    port.close();
     return;
   }
   if (message.memory !== undefined) {
