@@ -1,5 +1,5 @@
 import type { Change, KustomerEvent } from './event.ts';
-import { eventFields } from './fields.ts';
+import { eventFields, verbOf } from './fields.ts';
 import { isObject, objectOrEmpty, parseObject, textOrNull } from './json.ts';
 
 export type ParsedEvent =
@@ -27,7 +27,7 @@ export function parseEvent(bytes: Buffer): ParsedEvent {
       eventId,
       name,
       resourceType,
-      verb: name.slice(name.lastIndexOf('.') + 1),
+      verb: verbOf(name),
       org,
       createdAt: textOrNull(body['createdAt']),
       client: textOrNull(body['client']),

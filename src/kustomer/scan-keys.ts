@@ -19,6 +19,10 @@ function key(name: string, { text, revision, inner }: Partial<Pick<ScanKey, 'tex
   return { bytes: Buffer.from(name), bit: 1 << count, text, revision, inner };
 }
 
+/** Any key below these means that the event tells what it changed. */
+export const CHANGED_ATTRIBUTES: readonly ScanKey[] = [key('rev', { inner: [key('after', { revision: 'changed' })] })];
+export const CHANGED_RELATIONSHIPS: readonly ScanKey[] = [];
+
 export const BODY_KEYS: readonly ScanKey[] = [
   key('id', { text: 'eventId' }),
   key('name', { text: 'name' }),
@@ -31,7 +35,7 @@ export const BODY_KEYS: readonly ScanKey[] = [
     ],
   }),
   key('changes', {
-    inner: [key('attributes', { inner: [key('rev', { inner: [key('after', { revision: 'changed' })] })] })],
+    inner: [key('attributes', { inner: CHANGED_ATTRIBUTES }), key('relationships', { inner: CHANGED_RELATIONSHIPS })],
   }),
 ];
 

@@ -12,9 +12,9 @@
  * One loop over tokens, with the open containers as bits of a number: calls and objects per token would cost as much as
  * JSON.parse does.
  */
-import type { EventFields } from './fields.ts';
+import { type EventFields, isUpdateWithoutRevision } from './fields.ts';
 import { escapeEnd, GIVE_UP, isSpace, scalarEnd, wholeNumber } from './json-tokens.ts';
-import { BODY_KEYS, findKey, type ScanKey } from './scan-keys.ts';
+import { BODY_KEYS, CHANGED_ATTRIBUTES, CHANGED_RELATIONSHIPS, findKey, type ScanKey } from './scan-keys.ts';
 
 const MAX_DEPTH = 30;
 
@@ -37,6 +37,7 @@ export function scanFields(bytes: Buffer): EventFields | undefined {
     rev: null,
   };
   let changedRev: number | null = null;
+  let tellsChanges = false;
   let seen = 0;
   let depth = 1;
   let objects = 1 << depth; // bit d: the container at depth d is an object
@@ -73,7 +74,9 @@ export function scanFields(bytes: Buffer): EventFields | undefined {
         expect = COLON;
         if (depth !== tracked) continue;
         if (bits >= 0x80) return undefined;
-        key = findKey(bytes, start, at - 1, keysAt[depth] as readonly ScanKey[]);
+        const keys = keysAt[depth] as readonly ScanKey[];
+        if (keys === CHANGED_ATTRIBUTES || keys === CHANGED_RELATIONSHIPS) tellsChanges = true;
+        key = findKey(bytes, start, at - 1, keys);
         if (key === undefined) continue;
         if ((seen & key.bit) !== 0) return undefined;
         seen |= key.bit;
@@ -136,5 +139,6 @@ export function scanFields(bytes: Buffer): EventFields | undefined {
   if (depth !== 0 || expect !== AFTER_VALUE) return undefined;
   for (; at < length; at += 1) if (!isSpace(bytes[at] as number)) return undefined;
   if (changedRev !== null) found.rev = changedRev;
+  else if (isUpdateWithoutRevision(found.name, tellsChanges)) found.rev = null;
   return found;
 }

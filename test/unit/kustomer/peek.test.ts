@@ -61,7 +61,22 @@ describe('peek', () => {
     };
     expect(peek(bytes(JSON.stringify(body))).rev).toBe(14);
     expect(peek(bytes(JSON.stringify({ ...body, changes: null }))).rev).toBe(15);
-    expect(peek(bytes(JSON.stringify({ ...body, changes: { attributes: { rev: { after: null } } } }))).rev).toBe(15);
+    expect(peek(bytes(JSON.stringify({ ...body, changes: { attributes: {}, relationships: {} } }))).rev).toBe(15);
+  });
+
+  it.each([
+    [{ attributes: { status: { before: 'open', after: 'done' } } }],
+    [{ attributes: { rev: { after: null } } }],
+    [{ attributes: {}, relationships: { customer: { after: null } } }],
+  ])('regression: two updates sharing one snapshot collapsed where changes had no rev: %j', (changes) => {
+    const of = (name: string | undefined) =>
+      bytes(JSON.stringify({ name, data: { type: 'c', id: '1', attributes: { rev: 15 } }, changes }));
+    for (const name of ['kustomer.conversation.update', undefined]) {
+      expect(peek(of(name)).rev).toBeNull();
+      expect(expectAgreement(of(name))).toBe('answered');
+    }
+    expect(peek(of('kustomer.conversation.create')).rev).toBe(15);
+    expect(expectAgreement(of('kustomer.conversation.create'))).toBe('answered');
   });
 });
 
@@ -112,6 +127,7 @@ describe('the scanner', () => {
       'attributes',
       'rev',
       'changes',
+      'relationships',
       'after',
       '__proto__',
       'x',
