@@ -13,8 +13,8 @@
  *     revision it carries is that of its snapshot, which may belong to an update that follows. It is late (I4) when any
  *     update came before it.
  * I6  A record at or below the last raw offset of its resource was decided before, and its envelopes committed with
- *     that decision: what it tells of is counted as reprocessed and not emitted again. A webhook whose revision is
- *     unseen is emitted even so, for then the offset is of another raw topic.
+ *     that decision: what it tells of is counted as reprocessed and not emitted again. A webhook whose revision or
+ *     token is unseen is emitted even so, for then the offset is of another raw topic.
  * I7  Everything remembered is bounded:
  *     - Webhook revisions: MAX_INTERVALS. Beyond it the lowest gap is closed. That gap is the oldest: for a webhook in
  *       it to come after all, it must be overtaken by more than MAX_INTERVALS later gaps of the same resource, while
@@ -79,7 +79,7 @@ export function dedupe(state: ResourceState, delivery: Delivery): Decision {
   const isBehind = rawOffset <= state.lastRawOffset;
   const polled = isPolled(delivery.via);
 
-  if (wasDelivered(state, derived, polled, isBehind)) {
+  if (wasDelivered(state, derived, polled)) {
     const next = isBehind ? state : { ...state, lastRawOffset: rawOffset };
     return { verdict: isBehind ? 'reprocessed' : 'duplicate', emit: NONE, collapsed: 0, late: false, next };
   }
@@ -105,12 +105,12 @@ function isLate(state: ResourceState, { created, revision }: Derived): boolean {
   return created ? state.topRevision !== -1 : revision !== null && revision < state.topRevision;
 }
 
-/** I1, I5, I6: nothing in this delivery can be new. */
-function wasDelivered(state: ResourceState, derived: Derived, polled: boolean, isBehind: boolean): boolean {
+/** I1, I5, I6: nothing in this delivery can be new. The raw offset alone proves nothing: the topic may be another. */
+function wasDelivered(state: ResourceState, derived: Derived, polled: boolean): boolean {
   if (polled) return false;
   if (derived.created) return state.created;
   if (derived.revision !== null) return hasRevision(state.revisions, derived.revision);
-  return isBehind || findRecent(state.recents, 'token', hash48(derived.token ?? '')) !== -1;
+  return findRecent(state.recents, 'token', hash48(derived.token ?? '')) !== -1;
 }
 
 function findRecent(recents: readonly RecentChange[], kind: RecentChange['kind'], hash: number): number {

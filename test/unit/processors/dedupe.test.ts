@@ -308,6 +308,18 @@ describe('I6: reprocessing', () => {
     expect(log.decide({ derived: base(2, [move(2)]), rawOffset: 3, via: 'webhook' }).verdict).toBe('emitted');
     expect(log.state.lastRawOffset).toBe(1000);
   });
+
+  it('regression: webhooks without revision were lost below the last offset of an earlier raw topic', () => {
+    const log = new Log();
+    log.offset = 1000;
+    log.take(base(null, [updated('t1')], { token: 't1' }));
+    const again = { derived: base(null, [updated('t1')], { token: 't1' }), rawOffset: 2, via: 'webhook' } as const;
+    const unseen = { derived: base(null, [updated('t2')], { token: 't2' }), rawOffset: 3, via: 'webhook' } as const;
+    expect(log.decide(again).verdict).toBe('reprocessed');
+    expect(log.decide(unseen).verdict).toBe('emitted');
+    expect(log.decide(unseen).verdict).toBe('reprocessed');
+    expect(log.emitted).toEqual(['customer:c1:updated#t1', 'customer:c1:updated#t2']);
+  });
 });
 
 describe('I7: bounds', () => {
