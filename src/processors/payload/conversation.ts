@@ -1,6 +1,6 @@
 /** Payloads of conversations. */
 import type { PayloadFor } from '../../fibric/events/index.ts';
-import type { KustomerEvent } from '../../kustomer/event.ts';
+import type { Change, KustomerEvent } from '../../kustomer/event.ts';
 import { customOf, integerOf, numberOf, objectOf, relatedIdOf, textOf, textsOf, timeOf } from '../read.ts';
 import { changedOf, observationOf, type Source, sideOf, subjectOf } from './common.ts';
 
@@ -8,7 +8,7 @@ function ids(event: KustomerEvent) {
   return { conversation_id: event.id, customer_id: relatedIdOf(event.relationships['customer']) };
 }
 
-function facts({ attributes, relationships }: KustomerEvent) {
+function facts({ attributes, relationships, changedAttributes }: KustomerEvent) {
   return {
     external_id: textOf(attributes['externalId']),
     name: textOf(attributes['name']),
@@ -20,7 +20,8 @@ function facts({ attributes, relationships }: KustomerEvent) {
     tags: textsOf(attributes['tags']),
     queue_id: relatedIdOf(relationships['queue']),
     brand_id: relatedIdOf(relationships['brand']),
-    reopen_count: integerOf(attributes['reopenCount']),
+    // The change knows it exactly; the snapshot may be older or newer.
+    reopen_count: integerOf(changedAttributes['reopenCount']?.after) ?? integerOf(attributes['reopenCount']),
     message_count: integerOf(attributes['messageCount']),
     created_at: timeOf(attributes['createdAt']),
     updated_at: timeOf(attributes['updatedAt']),
@@ -52,9 +53,21 @@ export function conversationStatusChanged(source: Source): PayloadFor<'conversat
     ...observationOf(source),
     status,
     previous_status: before,
-    reopened: before === null ? null : before === 'done' && status === 'open',
+    reopened: reopened(event, before, status),
     ...facts(event),
   };
+}
+
+/** Open again after done, or wherever Kustomer itself counts a reopen: a snoozed conversation may count as one. */
+function reopened(event: KustomerEvent, before: string | null, status: string): boolean | null {
+  if (status === 'open' && (before === 'done' || countRose(event.changedAttributes['reopenCount']))) return true;
+  return before === null ? null : false;
+}
+
+/** The count is absent until the first reopen, so that one rises from nothing. */
+function countRose(change: Change | undefined): boolean {
+  const after = integerOf(change?.after);
+  return after !== null && after > (integerOf(change?.before) ?? 0);
 }
 
 export function conversationSatisfactionUpdated(source: Source): PayloadFor<'conversation.satisfaction.updated'> {

@@ -80,6 +80,42 @@ describe('the time of a status move', () => {
   );
 });
 
+describe('a reopen', () => {
+  const payloadOf = (event: KustomerEvent) => {
+    const candidate = statusOf(event);
+    if (candidate === undefined) throw new Error('no move of the status');
+    const emission = { candidate, identity: candidate.identity };
+    const observation = { via: 'webhook', late: false, machineUserId: null } as const;
+    return envelopeRecord(emission, event, observation, ATTRIBUTION).envelope.payload as unknown as Record<
+      string,
+      { readonly reopened: boolean | null; readonly reopen_count: number | null }
+    >;
+  };
+  const COUNTED: [unknown, unknown] = [2, 3];
+
+  it.each([
+    ['done → open', { status: ['done', 'open'] }, true],
+    ['regression: snoozed → open, counted', { status: ['snoozed', 'open'], reopenCount: COUNTED }, true],
+    ['snoozed → open, counted for the first time', { status: ['snoozed', 'open'], reopenCount: [null, 1] }, true],
+    ['unknown → open, counted', { status: [undefined, 'open'], reopenCount: COUNTED }, true],
+    ['snoozed → open, not counted', { status: ['snoozed', 'open'] }, false],
+    ['snoozed → open, the count falling', { status: ['snoozed', 'open'], reopenCount: [3, 2] }, false],
+    ['open → done, counted', { status: ['open', 'done'], reopenCount: COUNTED }, false],
+    ['unknown → open, not counted', { status: [undefined, 'open'] }, null],
+  ] as [string, Record<string, [unknown, unknown]>, boolean | null][])('%s', (_name, changed, reopened) => {
+    const [payload] = Object.values(payloadOf(update({ status: 'open' }, changed)));
+    expect(payload?.reopened).toBe(reopened);
+  });
+
+  it('regression: the count was that of a snapshot which had moved on, not that of the change', () => {
+    const count = (changed: Record<string, [unknown, unknown]>) =>
+      Object.values(payloadOf(update({ reopenCount: 9 }, { status: ['done', 'open'], ...changed })))[0]?.reopen_count;
+    expect(count({ reopenCount: COUNTED })).toBe(3);
+    expect(count({ reopenCount: [1, null] })).toBe(9);
+    expect(count({})).toBe(9);
+  });
+});
+
 describe('what is no change', () => {
   it.each([
     ['the same status again', { status: ['open', 'open'] }],
