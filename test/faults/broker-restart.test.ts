@@ -1,4 +1,4 @@
-/** A broker that stops and one that crashes, under load: nobody is told 2xx for something lost, and all of it lands once. */
+/** A broker that crashes and stops under load: nobody is told 2xx for something lost, and all of it lands once. */
 import { expect, test } from 'vitest';
 import { eventually, type Flood, Installation, ready } from '../support/installation.ts';
 import { startOwnBroker } from '../support/own-broker.ts';
@@ -6,7 +6,7 @@ import { type Answer, deliver, eventBody, newId } from '../support/webhooks.ts';
 
 const INGEST_WAIT_MS = 1_000;
 
-test('a broker stopped and started, then crashed and started, under load', async () => {
+test('a broker that crashes and then, before all have recovered, is stopped, under load', async () => {
   const broker = await startOwnBroker();
   const env = { INGEST_WAIT_MS: String(INGEST_WAIT_MS) };
   const site = await Installation.open({ brokers: [broker.brokers], env });
@@ -27,7 +27,7 @@ test('a broker stopped and started, then crashed and started, under load', async
     return answer;
   };
 
-  for (const how of ['SIGTERM', 'SIGKILL'] as const) {
+  for (const how of ['SIGKILL', 'SIGTERM'] as const) {
     await underLoad(flood);
     expect((await probe()).status).toBe(200);
     await broker.stop(how);
@@ -39,10 +39,10 @@ test('a broker stopped and started, then crashed and started, under load', async
     expect((await fetch(`${ingest.url}/readyz`)).status).toBe(503);
     expect((await fetch(`${ingest.url}/healthz`)).status).toBe(200); // alive: a restart would help nobody
     await broker.start();
-    await Promise.all([ready(ingest.url), ready(processor.url)]);
+    await ready(ingest.url); // the processor may take as long as a session; the second time it is met recovering
     await eventually(async () => expect((await probe()).status).toBe(200), { message: 'webhooks to be taken again' });
   }
-  await underLoad(flood);
+  await Promise.all([underLoad(flood), ready(processor.url)]);
   flood.abort();
   const report = await flood.done;
   expect(report.byStatus['503']).toBeGreaterThan(0);

@@ -14,10 +14,6 @@ interface Poison {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** JSON that no compression makes smaller, and no event. */
-const incompressible = (bytes: number): Buffer =>
-  Buffer.from(JSON.stringify({ noise: randomBytes(bytes).toString('base64') }));
-
 /** Written past the receiver: also what it would refuse may come to stand in the raw topic. */
 async function appendRaw(site: Installation, records: readonly Partial<Append>[], partition = 0): Promise<void> {
   const producer = await site.log.producer({ clientId: 'poison' });
@@ -76,8 +72,8 @@ test('poison of every kind is set aside with its cause, and what stands between 
       code: 'record_unattributed',
       headers: { [HEADER.tenant]: '../other', [HEADER.connection]: connectionId },
     },
-    // As large as the receiver lets them be, several in a row: together more than one batch may hold.
-    ...Array.from({ length: 4 }, () => ({ value: incompressible(0.7 * MEBIBYTE), code: 'event_invalid' })),
+    // Close to what the receiver takes, and incompressible: any three of them are more than one batch may hold.
+    ...Array.from({ length: 8 }, () => ({ value: randomBytes(0.9 * MEBIBYTE), code: 'body_malformed' })),
     // As large as the raw topic lets it be: with the headers of a dead letter it is larger still.
     { value: randomBytes(2 * MEBIBYTE - 256), code: 'body_malformed' },
   ];
