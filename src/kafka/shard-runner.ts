@@ -23,8 +23,8 @@ import { StateOverlay } from './state-overlay.ts';
 import type { StreamTask } from './task.ts';
 
 /**
- * Most bytes of records in one transaction: KafkaJS writes what a transaction appends to a partition as one batch, and a
- * batch must stay within the topic's `max.message.bytes` (2 MiB, topics.ts) even when all of it becomes dead letters.
+ * Most bytes of records in one transaction, so that large records bound its memory and time as small ones are bounded
+ * by their number. (Batches that a topic takes are the transactional producer's matter.)
  */
 const MAX_BATCH_BYTES = 2_000_000;
 const MAX_QUEUED_BYTES = 8 * MAX_BATCH_BYTES;
