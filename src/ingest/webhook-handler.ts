@@ -4,6 +4,7 @@
  * H1  A 2xx is written only after `append` has resolved for the very bytes received.
  * H2  Every request gets one answer within `appendTimeoutMs` of its last byte, whatever the log does.
  * H3  Open requests and the bytes they hold are bounded; beyond the bounds the answer is 503.
+ *     Of the bytes, one connection's bodies hold at most half before their signature is verified (body-reader.ts, B4).
  * H4  Bytes handed to the appender count as held until it settles, also when the sender was told 503 meanwhile.
  */
 import { randomUUID } from 'node:crypto';
@@ -81,6 +82,7 @@ export function createWebhookHandler(options: HandlerOptions): WebhookHandler {
   const { connections, appender, nowMs, maxBodyBytes } = options;
   const tally = createTally(options);
   const prepared = new WeakMap<ConnectionWithTokens, PreparedConnection>();
+  const unverified = new WeakMap<PreparedConnection, ByteBudget>();
   const budget: ByteBudget = { heldBytes: 0, maxBytes: options.maxHeldBytes };
   const limits = { maxBodyBytes, maxDiscardBytes: 8 * maxBodyBytes };
   let shuttingDown = false;
@@ -96,6 +98,7 @@ export function createWebhookHandler(options: HandlerOptions): WebhookHandler {
     if (found === undefined) {
       found = prepareConnection(connection);
       prepared.set(connection, found);
+      unverified.set(found, { heldBytes: 0, maxBytes: Math.floor(options.maxHeldBytes / 2) });
     }
     return found;
   }
@@ -179,7 +182,8 @@ export function createWebhookHandler(options: HandlerOptions): WebhookHandler {
       return;
     }
     openRequests += 1;
-    readBody(request, limits, budget, (body) => {
+    const share = unverified.get(admitted.connection) as ByteBudget;
+    readBody(request, limits, { all: budget, unverified: share }, (body) => {
       if (typeof body !== 'string') {
         received(request, response, admitted.connection, body);
         return;
@@ -187,6 +191,7 @@ export function createWebhookHandler(options: HandlerOptions): WebhookHandler {
       openRequests -= 1;
       if (body === 'gone') tally.abandoned();
       else if (body === 'budget_exhausted') refuse(response, NO_ROOM, null);
+      else if (body === 'share_exhausted') refuse(response, NO_ROOM, connectionId);
       else refuse(response, bodyTooLarge(maxBodyBytes), connectionId, true);
     });
   }

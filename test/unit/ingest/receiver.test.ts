@@ -353,6 +353,34 @@ describe('on the wire', () => {
     expect(log.asked).toEqual([]);
   });
 
+  it('regression B4: unsigned partial bodies for one connection made the receiver refuse all the others', async () => {
+    const maxHeldBytes = 8 * event().length;
+    await start({ maxHeldBytes });
+    connections.set('cn_b', connection({ connectionId: 'cn_b' }));
+    const sockets = Array.from({ length: 9 }, () => {
+      const socket = connect(port, '127.0.0.1');
+      socket.on('error', () => undefined);
+      socket.resume();
+      socket.write(head('Content-Length: 9000') + 'x'.repeat(event().length));
+      return socket;
+    });
+    await waitFor(() => receiver.health().heldBytes === maxHeldBytes / 2, { message: 'the share to be full' });
+
+    expect(await send(event())).toMatchObject({ status: 503, error: { code: 'queue_full' } });
+    expect((await send(event(), { path: '/webhooks/kustomer/cn_b' })).status).toBe(200);
+
+    // Bodies that were verified and wait for the log are no part of it.
+    for (const socket of sockets) socket.destroy();
+    await waitFor(() => receiver.health().heldBytes === 0, { message: 'the bytes to be given back' });
+    const gate = Promise.withResolvers<void>();
+    log.next = () => gate.promise;
+    const held = Array.from({ length: 7 }, () => send(event()));
+    await waitFor(() => log.asked.length === 8, { message: 'seven appends' });
+    gate.resolve();
+    expect((await Promise.all(held)).map(({ status }) => status)).toEqual(Array(7).fill(200));
+    expect(receiver.health()).toMatchObject({ heldBytes: 0, openRequests: 0 });
+  });
+
   it('survives a sender that leaves while its record is being appended', async () => {
     await start();
     const gate = Promise.withResolvers<void>();
