@@ -37,9 +37,7 @@ const TICK_MS = 200;
 const UNANSWERED_MS = 10_000;
 /** All slots are open calls: nothing is due, only an end can free one. */
 const RECHECK_MS = 1000;
-const PACE_FACTOR = 1.02;
-/** Below this a reserve would be a large part of the whole. */
-const SMALLEST_WITH_RESERVE = 20;
+const PACE_FACTOR = 1.01;
 const RESERVED_FOR_WRITES = 0.005;
 /** How far a lane may run ahead of the even pace, as a part of the limit. Most urgent first (B2). */
 const AHEAD: Readonly<Record<Lane, number>> = {
@@ -53,9 +51,13 @@ export function emptyBucket(limit: number): Bucket {
   return { limit, open: 0, held: [], heldCount: 0, paceMs: 0 };
 }
 
-/** Slots the lane leaves to those above it: enough for a few writes in the moment before the next slot comes free. */
+/**
+ * Slots the lane leaves to those above it: enough for a few writes in the moment before the next slot comes free. Of a
+ * small limit even one would be a large part.
+ */
 export function reserveOf(limit: number, lane: Lane): number {
-  return lane === LANES[0] || limit < SMALLEST_WITH_RESERVE ? 0 : Math.max(1, Math.floor(limit * RESERVED_FOR_WRITES));
+  if (lane === LANES[0]) return 0;
+  return Math.max(Math.min(2, Math.floor(limit / 50)), Math.floor(limit * RESERVED_FOR_WRITES));
 }
 
 export function used(bucket: Bucket): number {

@@ -225,7 +225,10 @@ function pauseAfter(state: BudgetState, { grantId }: Grant, facts: RateFacts, ra
   }
   const strikes = (pause?.strikes ?? 0) + 1;
   const fullMs = Math.min(MAX_BACKOFF_MS, BACKOFF_MS * 2 ** Math.min(strikes - 1, 10));
-  const backoffMs = fullMs * (0.5 + 0.5 * random);
+  const spreadMs = fullMs * (0.5 + 0.5 * random);
+  // Where we saw the window begin, its end is the longest that makes sense.
+  const windowMs = state.window === null ? Number.POSITIVE_INFINITY : state.window.endsAtMs + RESET_SLACK_MS - nowMs;
+  const backoffMs = Math.min(spreadMs, Math.max(windowMs, RESET_SLACK_MS));
   // Who is refused again after waiting as told has been told too little.
   const believed = told !== null && (strikes === 1 || told.ms >= backoffMs);
   const { ms, cause } = believed ? told : { ms: backoffMs, cause: 'backoff' as const };

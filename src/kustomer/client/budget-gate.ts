@@ -149,6 +149,7 @@ export function createBudgetGate(options: BudgetGateOptions = {}): BudgetGate {
       const aborted = (): void => {
         removeWhere(waiters, (other) => other === waiter);
         waiter.refused(refuse(lane, 'the caller gave up'));
+        pump();
       };
       const waiter: Waiter = {
         sinceMs,
