@@ -50,6 +50,11 @@ export interface ConsumerEvents {
 export interface ConsumerOptions {
   readonly client: ClientOptions;
   readonly groupId: string;
+  /**
+   * A private group: each client joins one of its own, `groupId` with a number behind. In the old one a client that
+   * replaces a dead one would wait until the broker has noticed the death, a whole session.
+   */
+  readonly isPrivate?: boolean;
   readonly topics: readonly string[];
   readonly assigner: PartitionAssigner;
   readonly sessionTimeoutMs: number;
@@ -78,6 +83,7 @@ export class ManagedConsumer {
   #watchdog: NodeJS.Timeout | undefined;
   #starting: Promise<void> = Promise.resolve();
   #restarts = 0;
+  #clients = 0;
 
   private constructor(options: ConsumerOptions) {
     this.#options = options;
@@ -135,6 +141,12 @@ export class ManagedConsumer {
     return this.#joined;
   }
 
+  /** Every group a client of this consumer has joined, the present one last. */
+  get groupIds(): readonly string[] {
+    const { groupId, isPrivate } = this.#options;
+    return isPrivate === true ? Array.from({ length: this.#clients }, (_, i) => `${groupId}-${i + 1}`) : [groupId];
+  }
+
   /** Leaves the group; no event follows. */
   async close(): Promise<void> {
     if (this.#closed) return;
@@ -156,7 +168,9 @@ export class ManagedConsumer {
   }
 
   async #start(): Promise<void> {
-    const { client, groupId, topics, assigner, sessionTimeoutMs, heartbeatIntervalMs } = this.#options;
+    const { client, topics, assigner, sessionTimeoutMs, heartbeatIntervalMs } = this.#options;
+    this.#clients += 1;
+    const groupId = this.groupIds.at(-1) as string;
     const hooks = { offsetReset: (topic: string, partition: number) => this.#offsetReset(topic, partition) };
     const consumer = createKafka({ ...client, hooks }).consumer({
       groupId,

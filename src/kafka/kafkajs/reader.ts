@@ -49,6 +49,7 @@ export class KafkaReader implements PartitionReader, ConsumerEvents {
     reader.#consumer = await ManagedConsumer.start({
       client: options.client,
       groupId: reader.#groupId,
+      isPrivate: true,
       topics: options.topics,
       assigner: kafkaAssigner(everythingToOne),
       sessionTimeoutMs: SESSION_TIMEOUT_MS,
@@ -83,7 +84,9 @@ export class KafkaReader implements PartitionReader, ConsumerEvents {
     this.#closed = true;
     this.#follows.clear();
     await this.#consumer?.close();
-    await this.#options.deleteGroup(this.#groupId).catch(() => undefined); // an empty group expires by itself
+    for (const groupId of this.#consumer?.groupIds ?? []) {
+      await this.#options.deleteGroup(groupId).catch(() => undefined); // an empty group expires by itself
+    }
   }
 
   joined(): void {
