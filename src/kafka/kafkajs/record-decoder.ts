@@ -88,7 +88,8 @@ function readHeaders(cursor: Cursor): DecodedRecord['headers'] {
     const name = readName(cursor, i);
     const value = readBytes(cursor);
     const earlier = headers[name];
-    if (earlier === undefined) headers[name] = value;
+    // The second half only for a name that also stands on every object, such as `constructor`.
+    if (earlier === undefined || !Object.hasOwn(headers, name)) headers[name] = value;
     else headers[name] = Array.isArray(earlier) ? [...earlier, value] : [earlier as HeaderValue, value];
   }
   return headers;
