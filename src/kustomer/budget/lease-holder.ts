@@ -2,9 +2,11 @@
  * The borrower's side of lease-table.ts: what this process may start, and what it owes back.
  *
  * H1 A call is started only within `startMs` of having asked, by our own clock, and only within the counts lent.
- * H2 A lease is returned once it can start nothing more and all its calls have ended; what may have been sent is used.
+ * H2 A lease is returned once it can start nothing more and all its calls have ended. One with a call that got no answer
+ *    is left to lapse: the server may count that call after we gave it up.
  * H3 A lease found for an ask that we no longer know is never used: it is returned, as unused.
  */
+import type { Ending } from './bucket.ts';
 import type { CallKind } from './lanes.ts';
 import { LEASE_TIMES, type LeaseAsk, type LeaseReturn, type LeaseTable, type LeaseTimes } from './lease-table.ts';
 
@@ -27,6 +29,7 @@ interface HeldLease {
   readonly usedCalls: number;
   readonly usedSearches: number;
   readonly open: number;
+  readonly lapses: boolean;
 }
 
 export function emptyHolder(borrower: string, times: LeaseTimes = LEASE_TIMES): LeaseHolder {
@@ -55,7 +58,7 @@ export function see(before: LeaseHolder, table: LeaseTable): LeaseHolder {
     const askedAtMs = asked.get(sequence);
     asked.delete(sequence);
     const startUntilMs = askedAtMs === undefined ? Number.NEGATIVE_INFINITY : askedAtMs + before.times.startMs;
-    return { leaseId, startUntilMs, calls, searches, usedCalls: 0, usedSearches: 0, open: 0 };
+    return { leaseId, startUntilMs, calls, searches, usedCalls: 0, usedSearches: 0, open: 0, lapses: false };
   });
   const seenLeaseId = Math.max(before.seenLeaseId, table.nextLeaseId - 1);
   return { ...before, asked, held: [...before.held, ...held], seenLeaseId };
@@ -78,19 +81,23 @@ export function start(
   return { holder: withLease(before, used), leaseId };
 }
 
-/** `sent: false` only for what provably never left: it can be used again. */
-export function finish(
-  before: LeaseHolder,
-  { leaseId, kind, sent }: { readonly leaseId: number; readonly kind: CallKind; readonly sent: boolean },
-): LeaseHolder {
+export interface FinishedCall {
+  readonly leaseId: number;
+  readonly kind: CallKind;
+  readonly ending: Ending;
+}
+
+/** What provably never left can be used again. */
+export function finish(before: LeaseHolder, { leaseId, kind, ending }: FinishedCall): LeaseHolder {
   const lease = before.held.find((held) => held.leaseId === leaseId);
   if (lease === undefined || lease.open === 0) return before;
-  const back = sent ? 0 : 1;
+  const back = ending === 'not_sent' ? 1 : 0;
   return withLease(before, {
     ...lease,
     open: lease.open - 1,
     usedCalls: lease.usedCalls - back,
     usedSearches: lease.usedSearches - (kind === 'search' ? back : 0),
+    lapses: lease.lapses || ending === 'unanswered',
   });
 }
 
@@ -105,7 +112,9 @@ export function due(
   if (over.length === 0) return { holder: before, returns: [] };
   return {
     holder: { ...before, held: before.held.filter((lease) => !over.includes(lease)) },
-    returns: over.map(({ leaseId, usedCalls, usedSearches }) => ({ type: 'return', leaseId, usedCalls, usedSearches })),
+    returns: over
+      .filter(({ lapses }) => !lapses)
+      .map(({ leaseId, usedCalls, usedSearches }) => ({ type: 'return', leaseId, usedCalls, usedSearches })),
   };
 }
 

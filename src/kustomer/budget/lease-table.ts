@@ -28,11 +28,11 @@ export const GUARD_MS = 500;
 export interface LeaseTimes {
   /** How long after asking a borrower may start calls. */
   readonly startMs: number;
-  /** The longest a call may take from its start until it has ended or is given up and gone. */
+  /** The longest from the start of a call until the server can no longer count it, answered or not. */
   readonly callMs: number;
 }
 
-export const LEASE_TIMES: LeaseTimes = { startMs: 5000, callMs: 45_000 };
+export const LEASE_TIMES: LeaseTimes = { startMs: 5000, callMs: 50_000 };
 
 export interface LeaseAsk {
   readonly type: 'ask';
