@@ -62,7 +62,11 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   };
   const started = await start(options, roles).catch(abandon);
   addHealthRoutes(started.app, health, metrics);
-  metrics.onScrape(() => metrics.set('cnk_connections', connections.list().length));
+  metrics.onScrape(() => {
+    const { connections: usable, unreadable } = connections.health();
+    metrics.set('cnk_connections', usable);
+    metrics.set('cnk_connections_unreadable', unreadable);
+  });
   const address = await started.listen().catch((error) => abandon(addressRefused(error, settings)));
   logger.info(
     { event: 'service.listening', host: address.address, port: address.port, roles: options.roles },

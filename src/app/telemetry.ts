@@ -84,6 +84,11 @@ export const METRICS = {
     labels: [],
   },
   cnk_connections: { kind: 'gauge', help: 'Connections known to this process.', labels: [] },
+  cnk_connections_unreadable: {
+    kind: 'gauge',
+    help: 'Connections this process cannot open, mostly for want of the master key; their webhooks are answered 503.',
+    labels: [],
+  },
 } as const satisfies Record<string, MetricRow>;
 
 export type MetricName = keyof typeof METRICS;

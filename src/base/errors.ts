@@ -1,5 +1,5 @@
 /**
- * Errors are values: a code and a disposition, from this one table. `docs/errors.md` is generated from it.
+ * Errors are values: a code and a disposition, from this one table. `docs/reference/errors.md` is generated from it.
  *
  * The disposition is the caller's next move:
  * - `retry`   the same thing again, after a backoff
@@ -90,6 +90,10 @@ export const ERROR_TABLE = {
     disposition: 'fatal',
     meaning:
       'Too many records in a row could not be processed; the partition stops so that a bad deploy does not swallow the topic.',
+  },
+  dead_letter_unknown: {
+    disposition: 'refuse',
+    meaning: 'No dead letter of the raw topic stands at this place, or it is no longer kept.',
   },
   // kustomer
   kustomer_not_sent: {

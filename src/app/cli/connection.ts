@@ -1,32 +1,52 @@
-/** `cn-kustomer connection add|list|remove`. Tokens come from stdin or a prompt, never from argv. */
+/** `cn-kustomer connection add|list|remove|reseal`. Tokens come from stdin or a prompt, never from argv. */
 import type { Command } from 'commander';
+import { CodedError } from '../../base/errors.ts';
+import type { Log } from '../../kafka/port.ts';
 import { topicNames } from '../../kafka/topics.ts';
-import { addConnection, listConnections, removeConnection } from '../control/connection-commands.ts';
-import { openControl } from '../control/open.ts';
+import {
+  addConnection,
+  describeProblems,
+  describeResealed,
+  listConnections,
+  removeConnection,
+} from '../control/connection-commands.ts';
+import { openControl, openExistingControl } from '../control/open.ts';
 import type { ConnectionStore } from '../control/store.ts';
 import { openRegistry, registerEnvelopeSchema } from '../envelope-schema.ts';
-import { openLogBriefly } from '../log.ts';
 import { readSecret } from '../prompt.ts';
 import { reconcileTopics, topicSettings } from '../topic-settings.ts';
-import type { CliContext } from './io.ts';
+import { type CliContext, EXIT } from './io.ts';
 import type { AddCommand } from './program.ts';
 
-export const addConnectionCommands: AddCommand = (program, context) => {
+export const addConnectionCommands: AddCommand = (program, context, finish) => {
   const connection = program.command('connection').description('the Kustomer organisations this service listens to');
   addCommand(connection, context);
   connection
     .command('list')
     .description('list the connections; tokens are shown by fingerprint only')
-    .action(() => withStore(context, async (store) => context.print(listConnections(store))));
+    .action(() => withExisting(context, async (store) => context.print(listConnections(store))));
   connection
     .command('remove')
     .description('remove a connection; its webhooks are answered 404 from then on')
     .argument('<connection>', 'the connection id, cn_…')
     .option('--tenant <id>', 'only if it belongs to this tenant')
     .action((connectionId: string, options: { tenant?: string }) =>
-      withStore(context, async (store) => {
+      withExisting(context, async (store) => {
+        if (store === undefined) throw new CodedError('connection_unknown', 'no connection has this id');
         await removeConnection({ store, connectionId, tenant: options.tenant });
         context.print(`removed ${connectionId}`);
+        noteProblems(context, store);
+      }),
+    );
+  connection
+    .command('reseal')
+    .description('seal every connection again under the newest master key; exit code 1 when one cannot be opened')
+    .action(() =>
+      withExisting(context, async (store) => {
+        context.print(describeResealed((await store?.reseal()) ?? { sealed: 0, stale: 0 }));
+        if (store === undefined) return;
+        noteProblems(context, store);
+        if (store.health().unreadable > 0) finish(EXIT.failed);
       }),
     );
 };
@@ -67,26 +87,49 @@ function addCommand(connection: Command, context: CliContext): void {
         await registerEnvelopeSchema(openRegistry(settings), topicNames(settings.topicPrefix), [added.tenantId]);
         context.print(`${created ? 'added' : 'changed'} ${added.connectionId} (${added.name} of ${added.tenantId})`);
         context.print(`webhook path: /webhooks/kustomer/${added.connectionId}`);
+        noteProblems(context, store);
       });
     });
 }
 
+/** For `add` alone: makes what is missing. */
 async function withStore(
   context: CliContext,
-  work: (store: ConnectionStore, log: ReturnType<typeof openLogBriefly>) => Promise<void>,
+  work: (store: ConnectionStore, log: Log) => Promise<void>,
 ): Promise<void> {
   const settings = context.settings();
-  const logger = context.logger();
-  const log = openLogBriefly(settings, logger);
-  try {
+  await withLog(context, async (log) => {
     await reconcileTopics(log, topicSettings(settings), []);
-    const store = await openControl({ log, settings, logger });
-    try {
-      await work(store, log);
-    } finally {
-      await store.close();
-    }
+    const store = await openControl({ ...quietly(context), log });
+    await work(store, log).finally(() => store.close());
+  });
+}
+
+/** For commands that find connections or do not: none was ever added where there is no control topic. */
+async function withExisting(
+  context: CliContext,
+  work: (store: ConnectionStore | undefined) => Promise<void>,
+): Promise<void> {
+  await withLog(context, async (log) => {
+    const store = await openExistingControl({ ...quietly(context), log });
+    await work(store).finally(() => store?.close());
+  });
+}
+
+async function withLog(context: CliContext, work: (log: Log) => Promise<void>): Promise<void> {
+  const log = context.openLog();
+  try {
+    await work(log);
   } finally {
     await log.close();
   }
+}
+
+/** Problems are told once and for people, by each command when it is done, and not as log lines beside that. */
+function quietly(context: CliContext) {
+  return { settings: context.settings(), logger: context.logger(), onProblem: () => undefined };
+}
+
+function noteProblems(context: CliContext, store: ConnectionStore): void {
+  for (const line of describeProblems(store)) context.note(`not usable: ${line}`);
 }

@@ -1,5 +1,7 @@
 /** What commands share: where they print, how they fail, and the exit codes (documented in docs/cli.md). */
 import { CodedError } from '../../base/errors.ts';
+import type { Log } from '../../kafka/port.ts';
+import { openLogBriefly } from '../log.ts';
 import { loadSettings, type Settings } from '../settings.ts';
 import { createLogger, type Logger } from '../telemetry.ts';
 
@@ -9,7 +11,7 @@ export const EXIT = {
   failed: 1,
   /** The command line or a setting is wrong; nothing was done. */
   usage: 2,
-  /** Verification found a defect, or the topics differ from the table. */
+  /** Verification found a defect, or a topic is missing or differs from the table. */
   differs: 3,
   /** Kafka or the schema registry does not answer. */
   unavailable: 4,
@@ -23,8 +25,12 @@ export interface CliContext {
   /** Read on first use, so that `--help` works with broken settings. */
   settings(): Settings;
   logger(): Logger;
+  /** Kafka, for a command a person waits for; whoever opens it closes it. */
+  openLog(): Log;
   /** A line on stdout. */
   print(line: string): void;
+  /** Bytes on stdout, as they are. */
+  write(bytes: Buffer): void;
   /** A line on stderr: progress and notes, never results. */
   note(line: string): void;
   /** Aborts at SIGINT or SIGTERM. */
@@ -45,6 +51,8 @@ export function createContext(env: CliContext['env'], signal: AbortSignal): CliC
       logger ??= createLogger(context.settings().logLevel);
       return logger;
     },
+    openLog: () => openLogBriefly(context.settings(), context.logger()),
+    write: (bytes) => void process.stdout.write(bytes),
     print: (line) => void process.stdout.write(`${line}\n`),
     note: (line) => void process.stderr.write(`${line}\n`),
   };
@@ -62,11 +70,13 @@ export function explain(error: unknown): { readonly text: string; readonly code:
   if (error.code === 'log_unavailable' || error.code === 'registry_unavailable')
     return { text, code: EXIT.unavailable };
   if (error.code === 'config_invalid') return { text, code: EXIT.usage };
+  if (error.code === 'topic_invalid') return { text, code: EXIT.differs };
   return { text, code: EXIT.failed };
 }
 
 const HINTS: Partial<Record<string, string>> = {
   log_unavailable: 'is Kafka running at KAFKA_BROKERS? `make up` starts one.',
   registry_unavailable: 'is the schema registry running at SCHEMA_REGISTRY_URL? `make up` starts one.',
+  dead_letter_unknown: '`cn-kustomer dead list` shows those there are.',
   topic_invalid: '`cn-kustomer topics` shows how the topics differ from the table.',
 };

@@ -1,6 +1,7 @@
 /** The `cn-kustomer` command line. One file per command; this one lists them. */
 import { Command, CommanderError } from 'commander';
 import { addConnectionCommands } from './connection.ts';
+import { addDead } from './dead.ts';
 import { addDemo } from './demo.ts';
 import { addFlood } from './flood.ts';
 import { type CliContext, createContext, EXIT, explain } from './io.ts';
@@ -22,6 +23,7 @@ export function createProgram(context: CliContext, finish: (code: number) => voi
     addServe,
     addDemo,
     addConnectionCommands,
+    addDead,
     addTopics,
     addSchemas,
     addSimulate,

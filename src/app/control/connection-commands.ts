@@ -1,10 +1,11 @@
-/** What `cn-kustomer connection add|list|remove` do. Secrets come in through `readToken` and go out nowhere. */
+/** What `cn-kustomer connection add|list|remove|reseal` do. Secrets come in through `readToken` and go out nowhere. */
 import { createHash, randomBytes } from 'node:crypto';
 import { CodedError } from '../../base/errors.ts';
 import type { Secret } from '../../base/secret.ts';
 import type { Connection, ConnectionWithTokens } from '../../fibric/connection.ts';
+import { alignColumns, printable } from '../text-table.ts';
 import { type ConnectionInput, checkToken, parseConnectionInput } from './connection-input.ts';
-import type { ConnectionStore } from './store.ts';
+import type { ConnectionStore, Resealed } from './store.ts';
 
 export interface AddOptions {
   readonly store: ConnectionStore;
@@ -51,10 +52,12 @@ export async function removeConnection({ store, connectionId, tenant }: RemoveOp
   await store.remove(connectionId, tenant);
 }
 
-/** A table for people: which tokens are live is told by fingerprint, so that two ends can be compared. */
-export function listConnections(store: ConnectionStore): string {
-  const rows = store
-    .list()
+/**
+ * A table for people: which tokens are live is told by fingerprint, so that two ends can be compared. No store = nothing
+ * was ever added.
+ */
+export function listConnections(store: Pick<ConnectionStore, 'list' | 'health'> | undefined): string {
+  const rows = (store?.list() ?? [])
     .toSorted((a, b) => a.tenantId.localeCompare(b.tenantId) || a.name.localeCompare(b.name))
     .map((one) => [
       one.connectionId,
@@ -67,11 +70,28 @@ export function listConnections(store: ConnectionStore): string {
       one.webhookTokens.map(fingerprint).join(' '),
     ]);
   const head = ['CONNECTION', 'TENANT', 'NAME', 'SUBDOMAIN', 'ORG', 'EXTENDED', 'TOKENS', 'FINGERPRINTS'];
-  const table = alignColumns([head, ...rows]);
-  const problems = store
+  const problems = store === undefined ? [] : describeProblems(store);
+  const stale = store?.health().stale ?? 0;
+  return [
+    ...alignColumns([head, ...rows]),
+    ...(problems.length > 0 ? ['', 'Not usable:', ...problems] : []),
+    ...(stale > 0
+      ? ['', `${stale} under an older master key: \`cn-kustomer connection reseal\` seals them again.`]
+      : []),
+  ].join('\n');
+}
+
+/** One line for each connection that cannot be used. */
+export function describeProblems(store: Pick<ConnectionStore, 'health'>): readonly string[] {
+  return store
     .health()
-    .problems.map(({ connectionId, tenantId, code, message }) => `${connectionId} of ${tenantId}: ${code}: ${message}`);
-  return [...table, ...(problems.length > 0 ? ['', 'Not usable:', ...problems] : [])].join('\n');
+    .problems.map(({ connectionId, tenantId, code, message }) =>
+      printable(`${connectionId} of ${tenantId}: ${code}: ${message}`),
+    );
+}
+
+export function describeResealed({ sealed, stale }: Resealed): string {
+  return `sealed ${sealed} connection(s) under the newest master key; ${stale} of them were still under an older one`;
 }
 
 /** Enough to tell tokens apart, too little to find one. */
@@ -125,14 +145,4 @@ function update(existing: ConnectionWithTokens, input: ConnectionInput): Connect
       machineUserId: input.machineUser ?? connection.settings.machineUserId,
     },
   };
-}
-
-function alignColumns(rows: readonly (readonly string[])[]): readonly string[] {
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length))) ?? [];
-  return rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
 }

@@ -18,7 +18,7 @@ export interface ConnectionKey {
 export interface StoredConnection {
   readonly connection: ConnectionWithTokens;
   readonly createdAtMs: number;
-  /** True when a token is sealed by another master key than the first; adding the connection again mends it. */
+  /** True when a token is sealed by another master key than the first; `reseal` mends it. */
   readonly staleSeal: boolean;
 }
 

@@ -65,6 +65,16 @@ export class ConnectionTable {
     return [...this.#claims.values()].flatMap(([owner]) => (owner?.kind === 'open' ? [owner.stored] : []));
   }
 
+  /** Every claim that could be read, those that lost their id to another included. */
+  claims(): readonly StoredConnection[] {
+    return [...this.#claims.values()].flat().flatMap((entry) => (entry.kind === 'open' ? [entry.stored] : []));
+  }
+
+  /** Claims whose latest record cannot be read here. */
+  get unreadableCount(): number {
+    return [...this.#claims.values()].flat().filter((entry) => entry.kind === 'unreadable').length;
+  }
+
   problems(): readonly Problem[] {
     return [...this.#claims].flatMap(([connectionId, claims]) => [
       ...claims.flatMap((entry) => (entry.kind === 'unreadable' ? [entry.problem] : [])),

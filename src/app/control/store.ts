@@ -19,6 +19,8 @@ export interface ConnectionStoreOptions {
   readonly topics: Pick<TopicNames, 'control'>;
   readonly keyring: Keyring;
   readonly logger: ControlLogger;
+  /** Told of each connection that cannot be used, once it is known and after each change; default: an error in the log. */
+  readonly onProblem?: (problem: Problem) => void;
   /** `quiet` for those without the right to write, at the price of a wait; see ControlTopic. */
   readonly catchUp?: 'barrier' | 'quiet';
   /** Bounds opening and every write. */
@@ -30,7 +32,19 @@ export interface StoreHealth extends ControlTopicHealth {
   /** Following the topic. Single unreadable connections do not make the others unready. */
   readonly ready: boolean;
   readonly connections: number;
+  /** Connections whose record or secrets cannot be read here. */
+  readonly unreadable: number;
+  /** Connections that need another master key than the newest; `reseal` mends that. */
+  readonly stale: number;
+  /** Why connections are not in use: unreadable ones, and those whose id is another tenant's. */
   readonly problems: readonly Problem[];
+}
+
+export interface Resealed {
+  /** Connections sealed again. */
+  readonly sealed: number;
+  /** Of these, how many were under an older key. */
+  readonly stale: number;
 }
 
 export interface ConnectionStore {
@@ -43,6 +57,8 @@ export interface ConnectionStore {
   add(change: ConnectionChange): Promise<ConnectionWithTokens>;
   /** Throws `connection_unknown` when there is none (of this tenant, where one is named). */
   remove(connectionId: string, tenantId?: string): Promise<void>;
+  /** Seals every connection that can be read again, under the newest master key; nothing else about it changes. */
+  reseal(): Promise<Resealed>;
   /** Calls back after each change, with the id of the connection. Returns how to stop. */
   onChange(listener: (connectionId: string) => void): () => void;
   health(): StoreHealth;
@@ -54,14 +70,17 @@ export async function openConnectionStore(options: ConnectionStoreOptions): Prom
   const table = new ConnectionTable(keyring);
   const listeners = new Set<(connectionId: string) => void>();
   let changing: Promise<unknown> = Promise.resolve();
+  const report =
+    options.onProblem ??
+    ((problem) => logger.error({ event: 'control.connection_problem', ...problem }, problem.message));
+  /** Until then a problem may be of an older record, and over with the next. */
+  let caughtUp = false;
 
   const received = ({ key, value }: LogRecord): void => {
     if (key === null) return;
     const change = table.apply(key.toString('utf8'), value);
     if (change === undefined) return;
-    if (change.problem !== undefined) {
-      logger.error({ event: 'control.connection_problem', ...change.problem }, change.problem.message);
-    }
+    if (change.problem !== undefined && caughtUp) report(change.problem);
     for (const listener of listeners) listener(change.connectionId);
   };
 
@@ -73,6 +92,8 @@ export async function openConnectionStore(options: ConnectionStoreOptions): Prom
     await control.close();
     throw error;
   }
+  caughtUp = true;
+  for (const problem of table.problems()) report(problem);
 
   /** One change of this store at a time: each is planned on what the one before has led to. */
   function inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -112,13 +133,29 @@ export async function openConnectionStore(options: ConnectionStoreOptions): Prom
         }
         for (const key of keys) await control.write(key, null, timeoutMs);
       }),
+    reseal: () =>
+      inTurn(async () => {
+        const before = table.claims();
+        for (const { connection, createdAtMs } of before) {
+          const value = encodeConnection({ connection, createdAtMs }, keyring);
+          await control.write(connectionKey(connection), value, timeoutMs);
+        }
+        return { sealed: before.length, stale: before.filter(({ staleSeal }) => staleSeal).length };
+      }),
     onChange(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
     health() {
       const health = control.health();
-      return { ...health, ready: health.following, connections: table.list().length, problems: table.problems() };
+      return {
+        ...health,
+        ready: health.following,
+        connections: table.list().length,
+        unreadable: table.unreadableCount,
+        stale: table.claims().filter(({ staleSeal }) => staleSeal).length,
+        problems: table.problems(),
+      };
     },
     async close() {
       await changing;
