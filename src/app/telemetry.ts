@@ -45,6 +45,11 @@ export const METRICS = {
   cnk_ingest_held_records: { kind: 'gauge', help: 'Webhooks waiting for the broker.', labels: [] },
   cnk_ingest_held_bytes: { kind: 'gauge', help: 'Bytes waiting for the broker.', labels: [] },
   cnk_process_records_total: { kind: 'counter', help: 'Raw records processed.', labels: [] },
+  cnk_process_records_lost_total: {
+    kind: 'counter',
+    help: 'Raw offsets that retention took before they were processed.',
+    labels: [],
+  },
   cnk_process_verdicts_total: {
     kind: 'counter',
     help: 'Raw records by verdict: emitted, duplicate, reprocessed, nothing.',

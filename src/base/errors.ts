@@ -33,6 +33,11 @@ export const ERROR_TABLE = {
     disposition: 'retry',
     meaning: 'The outcome of a commit is unknown; fence, re-read the offset, restore.',
   },
+  offset_beyond_end: {
+    disposition: 'fatal',
+    meaning:
+      'The committed offset lies beyond the end of its partition: the log was cut or restored. Move the group back to the earliest offset (docs/runbook.md), then restart; what was processed is recognised.',
+  },
   restore_timeout: {
     disposition: 'retry',
     meaning: 'The state partition was not read to its barrier in time; the session is reopened.',

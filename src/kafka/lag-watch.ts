@@ -5,6 +5,7 @@
  * L1 progress is a position that moved; a shard that is not running is nobody's stall (its phase tells)
  * L2 a stall is reported once per `stallMs` for as long as it lasts, so that whoever reacts does not do so in a loop
  * L3 one offset may remain unread for ever: the marker of a transaction is never seen
+ * L4 a position beyond the end is a stall as well: the log was cut, and nothing below that position will ever be taken
  */
 export interface PartitionProgress {
   readonly partition: number;
@@ -39,7 +40,7 @@ export class LagWatch {
       present.add(partition);
       lag += Math.max(0, end - position);
       const last = this.#since.get(partition);
-      const hasWork = running && end - position > UNSEEN_MARKER;
+      const hasWork = running && (end - position > UNSEEN_MARKER || position > end);
       if (last === undefined || last.position !== position || !hasWork) {
         this.#since.set(partition, { position, sinceMs: nowMs });
       } else if (nowMs - last.sinceMs >= this.#stallMs) {

@@ -10,9 +10,11 @@
  * S3 memory changes only after the commit of the transaction that carries the same changes
  * S4 a session that has failed once never commits again; recovery is a new session (same steps, one path)
  * S5 one writer per state partition: the holder of the shard's transactional.id
+ * S6 a committed offset is held against the log: above its end nothing would ever be read, so the open fails for good; below
+ *    its start records are lost, which is told and stepped over
  */
 import { CodedError } from '../base/errors.ts';
-import type { Append, CommitOffset, Log, PartitionReader, TransactionalProducer } from './port.ts';
+import type { Append, CommitOffset, Log, PartitionReader, TransactionalProducer, Watermarks } from './port.ts';
 import { transactionalId } from './shards.ts';
 import type { StateOverlay } from './state-overlay.ts';
 import { StateTable } from './state-table.ts';
@@ -43,9 +45,18 @@ export interface RestoreStats {
   readonly durationMs: number;
 }
 
+/** Offsets of an input partition that retention took before they were processed: `from` up to, not with, `to`. */
+export interface LostRange {
+  readonly partition: number;
+  readonly from: number;
+  readonly to: number;
+}
+
 export class PartitionSession {
   readonly table: StateTable;
   readonly restored: RestoreStats;
+  /** S6. Told again by the next open unless something was committed since. */
+  readonly lost: readonly LostRange[];
   /** Next offset to process, per input partition: what is committed, as only this session can commit it. */
   readonly positions: Map<number, number>;
   readonly #options: SessionOptions;
@@ -57,13 +68,14 @@ export class PartitionSession {
     producer: TransactionalProducer,
     table: StateTable,
     restored: RestoreStats,
-    positions: Map<number, number>,
+    { positions, lost }: Start,
   ) {
     this.#options = options;
     this.#producer = producer;
     this.table = table;
     this.restored = restored;
     this.positions = positions;
+    this.lost = lost;
   }
 
   /** Rejects with a CodedError; nothing is left open then. */
@@ -90,13 +102,7 @@ export class PartitionSession {
         records: counts.reduce((sum, count) => sum + count, 0),
         durationMs: log.clock.nowMs() - startedAtMs,
       };
-      const inputs = partitions.map((partition) => ({ topic, partition }));
-      const committed = await log.admin.committed(groupId, inputs);
-      const positions = new Map<number, number>();
-      for (const [index, input] of inputs.entries()) {
-        positions.set(input.partition, committed[index] ?? (await log.admin.watermarks(input)).low);
-      }
-      return new PartitionSession(options, producer, table, restored, positions);
+      return new PartitionSession(options, producer, table, restored, await startOf(options));
     } catch (error) {
       await producer.close().catch(() => undefined); // the cause matters, a close error of a failed open does not
       throw error;
@@ -130,6 +136,37 @@ export class PartitionSession {
     this.table.clear();
     await this.#producer.close();
   }
+}
+
+interface Start {
+  readonly positions: Map<number, number>;
+  readonly lost: readonly LostRange[];
+}
+
+/** S6. The log is asked after the offsets, so that it cannot seem to end before them. */
+async function startOf({ log, groupId, topic, partitions }: SessionOptions): Promise<Start> {
+  const inputs = partitions.map((partition) => ({ topic, partition }));
+  const committed = await log.admin.committed(groupId, inputs);
+  const watermarks = await Promise.all(inputs.map((input) => log.admin.watermarks(input)));
+  const positions = new Map<number, number>();
+  const lost: LostRange[] = [];
+  for (const [index, { partition }] of inputs.entries()) {
+    const { low, high } = watermarks[index] as Watermarks;
+    const offset = committed[index] ?? low;
+    if (offset > high) throw beyondEnd(topic, partition, offset, high, groupId);
+    if (offset < low) lost.push({ partition, from: offset, to: low });
+    positions.set(partition, Math.max(offset, low));
+  }
+  return { positions, lost };
+}
+
+function beyondEnd(topic: string, partition: number, committed: number, end: number, groupId: string): CodedError {
+  const cure = `move group ${groupId} to the earliest offset of the partition, then restart`;
+  return new CodedError(
+    'offset_beyond_end',
+    `The next offset to process is ${committed}, but partition ${partition} of ${topic} ends at ${end}: its log was cut or restored; ${cure}`,
+    { topic, partition, committed, end },
+  );
 }
 
 /**

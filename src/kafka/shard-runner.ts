@@ -14,11 +14,12 @@
  * R4 a fenced shard fences back only when a heartbeat sent after the fencing was accepted: a zombie, whose heartbeat
  *    fails, can therefore not throw out the rightful owner twice
  * R5 a fatal error stops this shard, is reported, and leaves its offsets where they are; other shards go on
+ * R6 waiting for what a batch needs (a topic, say) does not hold up a stop
  */
 import { CodedError, hasCode } from '../base/errors.ts';
 import type { GroupMember, Log, LogRecord, PartitionReader, RecordBatch, TopicPartition } from './port.ts';
 import { RecordQueue } from './record-queue.ts';
-import { PartitionSession } from './session.ts';
+import { type LostRange, PartitionSession } from './session.ts';
 import { StateOverlay } from './state-overlay.ts';
 import type { StreamTask } from './task.ts';
 
@@ -66,6 +67,8 @@ export interface ShardHealth {
 /** What a runner tells its surroundings; each call must return at once. */
 export interface ShardObserver {
   opened(shard: number, restored: { records: number; durationMs: number }): void;
+  /** Retention took records before they were processed; the shard goes on behind them. Each is told once. */
+  lost(shard: number, range: LostRange): void;
   committed(shard: number, commit: { records: number; appends: number; durationMs: number }): void;
   failed(shard: number, error: CodedError, next: 'reopen' | 'suspend' | 'stop'): void;
   /** A programming error: the process must end, not carry on. */
@@ -102,6 +105,8 @@ export class ShardRunner {
   /** Since the last commit: a shard that opens well but cannot commit must not restore its whole state in a hot loop. */
   #failures = 0;
   #lastError: string | null = null;
+  /** By partition: up to where lost records were told. */
+  readonly #lostUpTo = new Map<number, number>();
   /** Resolves when the runner has let go of everything. */
   readonly done: Promise<void>;
 
@@ -166,6 +171,7 @@ export class ShardRunner {
         return;
       }
       this.#reopened++;
+      this.#phase = 'opening'; // already while it backs off: it is not running
       this.#options.observer.failed(this.shard, error, hasCode(error, 'fenced') ? 'suspend' : 'reopen');
       if (hasCode(error, 'fenced')) await this.#suspended();
       const ceilingMs = Math.min(settings.retryMaxMs, settings.retryMinMs * 2 ** this.#failures++);
@@ -209,7 +215,16 @@ export class ShardRunner {
       signal: this.#stop.signal,
     });
     observer.opened(shard, session.restored);
+    for (const range of session.lost) this.#tellLost(range);
     return session;
+  }
+
+  /** Every open finds the same ones until something is committed. */
+  #tellLost({ partition, from, to }: LostRange): void {
+    const untold = Math.max(from, this.#lostUpTo.get(partition) ?? 0);
+    if (untold >= to) return;
+    this.#lostUpTo.set(partition, to);
+    this.#options.observer.lost(this.shard, { partition, from: untold, to });
   }
 
   /** R4: waits for a heartbeat that was sent from now on and accepted. */
@@ -257,7 +272,7 @@ export class ShardRunner {
   async #step(session: PartitionSession, records: readonly LogRecord[], startedAtMs: number): Promise<void> {
     const { task, observer, log, settings } = this.#options;
     const prepared = task.prepare(records);
-    if (prepared !== undefined) await prepared;
+    if (prepared !== undefined && !(await this.#unlessStopped(prepared))) return;
     const overlay = new StateOverlay(session.table);
     const appends = task.decide(records, overlay, startedAtMs);
     const next = new Map<number, number>();
@@ -272,6 +287,23 @@ export class ShardRunner {
       durationMs: this.#lastCommitAtMs - startedAtMs,
     });
     if (this.#paused && this.#queue.isDrained && !this.#reassigned) this.#setPaused(false);
+  }
+
+  /** R6: false when a stop came first; whatever becomes of the work then is nobody's concern. */
+  async #unlessStopped(work: Promise<void>): Promise<boolean> {
+    const { signal } = this.#stop;
+    if (signal.aborted) {
+      work.catch(() => undefined);
+      return false;
+    }
+    const stopped = Promise.withResolvers<boolean>();
+    const stop = () => stopped.resolve(false);
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      return await Promise.race([work.then(() => true), stopped.promise]);
+    } finally {
+      signal.removeEventListener('abort', stop);
+    }
   }
 
   /** Until something happened (records, heartbeat, reassignment, stop) or `timeoutMs` passed. */

@@ -8,6 +8,7 @@
  */
 import type { CodedError } from '../base/errors.ts';
 import type { GroupMember, Log, PartitionReader } from './port.ts';
+import type { LostRange } from './session.ts';
 import { type ShardHealth, ShardRunner, type ShardSettings } from './shard-runner.ts';
 import { byShard, shardAssigner } from './shards.ts';
 import type { StreamTask } from './task.ts';
@@ -26,6 +27,8 @@ export interface StreamWorkerOptions {
 export interface StreamObserver {
   assigned(epoch: number, shards: readonly number[]): void;
   opened(shard: number, restored: { records: number; durationMs: number }): void;
+  /** Retention took records before they were processed; the shard goes on behind them. Each is told once. */
+  lost(shard: number, range: LostRange): void;
   committed(shard: number, commit: { records: number; appends: number; durationMs: number }): void;
   failed(shard: number, error: CodedError, next: 'reopen' | 'suspend' | 'stop'): void;
   /** The process must end non-zero: a programming error, or the client is gone for good. */
@@ -143,6 +146,7 @@ export class StreamWorker {
         task: createTask(shard),
         observer: {
           opened: (...args) => observer.opened(...args),
+          lost: (...args) => observer.lost(...args),
           committed: (...args) => observer.committed(...args),
           failed: (...args) => observer.failed(...args),
           crashed: (_shard, error) => observer.crashed(error),

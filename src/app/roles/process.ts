@@ -69,6 +69,13 @@ export async function startProcessRole(options: ProcessRoleOptions): Promise<Rol
         metrics.observe('cnk_process_restore_seconds', restored.durationMs / 1000);
         logger.info({ event: 'process.opened', shard, ...restored }, 'shard restored and open');
       },
+      lost: (shard, { partition, from, to }) => {
+        metrics.add('cnk_process_records_lost_total', to - from);
+        logger.error(
+          { event: 'process.records_lost', shard, partition, from, to, records: to - from },
+          'retention took raw records before they were processed',
+        );
+      },
       committed: (_shard, commit) => {
         metrics.add('cnk_process_records_total', commit.records);
         metrics.add('cnk_process_transactions_total');

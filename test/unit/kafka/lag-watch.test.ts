@@ -44,3 +44,10 @@ test('a partition that was given away starts afresh when it comes back', () => {
   lag.observe([], 30_000);
   expect(lag.observe([at(5, 100)], 70_000).stalled).toEqual([]);
 });
+
+test('regression L4: a position beyond the end of a log that was cut passed for no work', () => {
+  const lag = watch();
+  expect(lag.observe([at(100, 40)], 0)).toEqual({ lag: 0, stalled: [] });
+  expect(lag.observe([at(100, 40)], 60_000).stalled).toEqual([0]);
+  expect(lag.observe([at(100, 100)], 120_000).stalled).toEqual([]);
+});

@@ -1,4 +1,4 @@
-/** Opening a partition session (S1–S5) where a restore goes wrong; what goes right is in stream-worker.test.ts. */
+/** Opening a partition session where a restore goes wrong, and S6; what goes right (S1–S5) is in stream-worker.test.ts. */
 import { expect, test } from 'vitest';
 import { CodedError } from '../../../src/base/errors.ts';
 import { createMemoryLog, VirtualClock } from '../../../src/kafka/memory/index.ts';
@@ -47,4 +47,61 @@ test('regression: a failed restore left the other partitions of its shard follow
     expect(await clock.run(outcome)).toMatchObject({ code: 'log_unavailable', message: 'the reader lost it' });
     expect([...reader.following.keys()]).toEqual([]);
   }
+});
+
+/** A raw topic of `count` records, of which the group has committed `committed`. */
+async function rawWithCommitted(count: number, committed: number) {
+  const clock = new VirtualClock();
+  const log = createMemoryLog({ clock, latencyMs: () => 1 });
+  const topics = ['raw', 'state'].map((name) => ({ name, partitions: 2, config: {} }));
+  await clock.run(log.admin.createTopics(topics));
+  const producer = await clock.run(log.producer({ clientId: 'feed' }));
+  for (let i = 0; i < count; i++) {
+    await clock.run(producer.append([{ topic: 'raw', partition: 1, key: null, value: Buffer.from(`${i}`) }]));
+  }
+  await clock.run(log.admin.commit('g', [{ topic: 'raw', partition: 1, offset: committed }]));
+  const reader = await clock.run(log.reader({ clientId: 'restore', topics: ['state'] }));
+  const open = () =>
+    clock.run(
+      PartitionSession.open({
+        log,
+        reader,
+        groupId: 'g',
+        topic: 'raw',
+        stateTopic: 'state',
+        shard: 0,
+        partitions: [0, 1],
+        barrierId: 'barrier',
+        transactionTimeoutMs: 15_000,
+        restoreStallMs: 10_000,
+        stateMaxBytes: 2 ** 24,
+        signal: new AbortController().signal,
+      }),
+    );
+  return { clock, log, open };
+}
+
+test('regression S6: a committed offset above the end of a log that was cut was waited for in silence', async () => {
+  const beyond = await rawWithCommitted(5, 6);
+  await expect(beyond.open()).rejects.toMatchObject({
+    code: 'offset_beyond_end',
+    disposition: 'fatal',
+    message: expect.stringContaining('move group g to the earliest offset'),
+    detail: { topic: 'raw', partition: 1, committed: 6, end: 5 },
+  });
+  const atEnd = await rawWithCommitted(5, 5);
+  const session = await atEnd.open();
+  expect([...session.positions]).toEqual([
+    [0, 0],
+    [1, 5],
+  ]);
+  expect(session.lost).toEqual([]);
+});
+
+test('regression S6: records that retention took before they were processed went unnoticed', async () => {
+  const { log, open } = await rawWithCommitted(5, 1);
+  log.deleteRecordsBefore({ topic: 'raw', partition: 1 }, 4);
+  const session = await open();
+  expect(session.lost).toEqual([{ partition: 1, from: 1, to: 4 }]);
+  expect(session.positions.get(1)).toBe(4);
 });

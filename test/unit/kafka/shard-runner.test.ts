@@ -1,10 +1,12 @@
-/** R4 of the shard runner alone: the group member is a stand-in, so heartbeats come only when the test says so. */
+/** R4, R6 and the backoff of the shard runner alone: the group member is a stand-in, so heartbeats come only when the test says so. */
 import { expect, test } from 'vitest';
 import { CodedError } from '../../../src/base/errors.ts';
-import { createMemoryLog, VirtualClock } from '../../../src/kafka/memory/index.ts';
+import { createMemoryLog, type MemoryLog, VirtualClock } from '../../../src/kafka/memory/index.ts';
 import type { LogRecord } from '../../../src/kafka/port.ts';
+import type { LostRange } from '../../../src/kafka/session.ts';
 import { ShardRunner } from '../../../src/kafka/shard-runner.ts';
 import { transactionalId } from '../../../src/kafka/shards.ts';
+import type { StreamTask } from '../../../src/kafka/task.ts';
 import { countingTask } from '../../support/counting-task.ts';
 
 const record = (offset: number): LogRecord => ({
@@ -52,6 +54,7 @@ test('R4: a fenced shard fences back only after a heartbeat sent later was accep
     },
     observer: {
       opened: () => undefined,
+      lost: () => undefined,
       committed: () => undefined,
       failed: (_shard, error, next) => failures.push(`${error.code}:${next}`),
       crashed: (_shard, error) => failures.push(`crash:${error}`),
@@ -123,6 +126,7 @@ test('regression: a shard that opened well and failed at every batch was reopene
     },
     observer: {
       opened: () => undefined,
+      lost: () => undefined,
       committed: () => undefined,
       failed: () => void failures++,
       crashed: (_shard, error) => expect.fail(String(error)),
@@ -134,6 +138,108 @@ test('regression: a shard that opened well and failed at every batch was reopene
   // 100, 200, … 3,200 ms, then every 5 s.
   expect(failures).toBeGreaterThan(5);
   expect(failures).toBeLessThan(20);
+  runner.stop();
+  await clock.run(runner.done);
+});
+
+/** A runner of one partition with a stand-in for the group member, which says nothing by itself. */
+async function running(task: StreamTask, prepare: (log: MemoryLog, clock: VirtualClock) => Promise<void>) {
+  const clock = new VirtualClock();
+  const log = createMemoryLog({ clock });
+  const topics = ['raw', 'state', 'out'].map((name) => ({ name, partitions: 1, config: {} }));
+  await clock.run(log.admin.createTopics(topics));
+  await prepare(log, clock);
+  const reader = await clock.run(log.reader({ clientId: 'r', topics: ['state'] }));
+  const failures: string[] = [];
+  const lost: LostRange[] = [];
+  let opens = 0;
+  const nothing = () => undefined;
+  const runner = new ShardRunner({
+    log,
+    reader,
+    member: () => ({ seek: nothing, pause: nothing, resume: nothing, close: async () => undefined }),
+    task,
+    shard: 0,
+    partitions: [0],
+    settings: {
+      groupId: 'g',
+      topic: 'raw',
+      stateTopic: 'state',
+      maxBatchRecords: 10,
+      paceMs: 0,
+      maxQueuedRecords: 10,
+      transactionTimeoutMs: 15_000,
+      restoreStallMs: 10_000,
+      stateMaxBytes: 2 ** 20,
+      stateRetentionMs: 86_400_000,
+      retryMinMs: 50,
+      retryMaxMs: 1000,
+    },
+    observer: {
+      opened: nothing,
+      lost: (_shard, range) => lost.push(range),
+      committed: nothing,
+      failed: (_shard, error) => failures.push(error.code),
+      crashed: (_shard, error) => expect.fail(String(error)),
+    },
+    random: () => 0.5,
+    uniqueId: () => `b${opens++}`,
+  });
+  await clock.runUntil(() => runner.health.phase === 'running');
+  return { clock, log, runner, failures, lost };
+}
+
+test('regression R6: a tenant topic being created held up the shutdown', async () => {
+  const waiting = Promise.withResolvers<void>();
+  let asked = false;
+  const task: StreamTask = {
+    prepare: () => {
+      asked = true;
+      return waiting.promise;
+    },
+    decide: () => expect.fail('decided after the stop'),
+  };
+  const { clock, runner, failures } = await running(task, async () => undefined);
+  runner.records({ topic: 'raw', partition: 0, records: [record(0)] });
+  await clock.runUntil(() => asked);
+  const stoppedAtMs = clock.nowMs();
+  runner.stop();
+  await clock.run(runner.done);
+  expect(clock.nowMs() - stoppedAtMs).toBeLessThan(100);
+  expect(runner.health.phase).toBe('stopped');
+  waiting.reject(new CodedError('log_unavailable', 'too late to matter'));
+  await clock.advance(1000);
+  expect(failures).toEqual([]);
+});
+
+test('S6: lost records are told once, however often the shard is opened before it commits', async () => {
+  const task: StreamTask = {
+    prepare: () => Promise.reject(new CodedError('log_unavailable', 'not now')),
+    decide: () => [],
+  };
+  const { clock, log, runner, failures, lost } = await running(task, async (log, clock) => {
+    const producer = await clock.run(log.producer({ clientId: 'feed' }));
+    for (let i = 0; i < 6; i++) {
+      await clock.run(producer.append([{ topic: 'raw', partition: 0, key: null, value: Buffer.from(`${i}`) }]));
+    }
+    await clock.run(log.admin.commit('g', [{ topic: 'raw', partition: 0, offset: 1 }]));
+    log.deleteRecordsBefore({ topic: 'raw', partition: 0 }, 3);
+  });
+  const reopen = async () => {
+    runner.records({ topic: 'raw', partition: 0, records: [record(5)] });
+    const before = failures.length;
+    await clock.runUntil(() => failures.length > before);
+    await clock.runUntil(() => runner.health.phase === 'running');
+  };
+  await reopen();
+  expect(lost).toEqual([{ partition: 0, from: 1, to: 3 }]);
+  log.deleteRecordsBefore({ topic: 'raw', partition: 0 }, 5);
+  await reopen();
+  await reopen();
+  expect(lost).toEqual([
+    { partition: 0, from: 1, to: 3 },
+    { partition: 0, from: 3, to: 5 },
+  ]);
   runner.stop();
   await clock.run(runner.done);
 });

@@ -67,6 +67,7 @@ class House {
         observer: {
           assigned: () => undefined,
           opened: () => undefined,
+          lost: () => undefined,
           committed: () => undefined,
           failed: (_shard, error, next) => {
             this.failures.push({ code: error.code, next });
