@@ -18,6 +18,8 @@ export const behaviourSchema = z.strictObject({
   messageMeta: z.enum(['replace', 'merge']).default('replace'),
   /** An `id` of the caller's on create: taken, or ignored for one of the vendor's. */
   clientIds: z.enum(['taken', 'ignored']).default('taken'),
+  /** Custom attributes somebody has defined; null knows no definitions and takes all. */
+  definedCustom: z.array(z.string()).nullable().default(null),
   /** A second create with a taken `id`. */
   repeatedId: z.enum(['conflict', 'existing']).default('conflict'),
 });

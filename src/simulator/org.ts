@@ -9,7 +9,7 @@ import type { SlaPolicy } from './model/sla.ts';
 import { openConversation, staffOrganisation, trafficStep } from './model/traffic.ts';
 import { RequestFaults } from './requests/faults.ts';
 import { RequestLog } from './requests/log.ts';
-import { SearchIndex } from './search/index-copy.ts';
+import { SearchIndex } from './search/search-index.ts';
 import { type SearchOptions, searchSettingsSchema } from './search/settings.ts';
 import type { QueueOptions } from './webhooks/delivery-queue.ts';
 import { type Faults, faultsSchema } from './webhooks/faults.ts';

@@ -150,7 +150,8 @@ export const conversationRoutes: readonly Route[] = [
   {
     method: 'GET',
     path: '/v1/conversations',
-    handle: (request) => pageOfResources(request, live(request.org.organisation.conversations.values())),
+    handle: (request) =>
+      pageOfResources(request, live(request.org.organisation.conversations.values()), { sortable: true }),
   },
   { method: 'POST', path: '/v1/conversations', handle: create },
   { method: 'GET', path: '/v1/conversations/:id', handle: get },

@@ -131,7 +131,7 @@ export const messageRoutes: readonly Route[] = [
   {
     method: 'GET',
     path: '/v1/messages',
-    handle: (request) => pageOfResources(request, request.org.organisation.messages.values()),
+    handle: (request) => pageOfResources(request, request.org.organisation.messages.values(), { sortable: true }),
   },
   { method: 'POST', path: '/v1/messages', handle: create },
   { method: 'GET', path: '/v1/messages/:id', handle: ({ org, params }) => documentOf(messageOf(org, params['id'])) },

@@ -2,13 +2,15 @@
 
 import { snapshotOf } from '../model/event.ts';
 import type { Resource } from '../model/resource.ts';
-import type { ApiAnswer, ApiRequest } from './route.ts';
+import { type ApiAnswer, type ApiRequest, badParameter } from './route.ts';
 
 const DEFAULT_PAGE_SIZE = 100;
 
 export interface PageOptions {
   /** 100 for most, 500 for users and teams. */
   readonly maxPageSize?: number;
+  /** Takes `sort=desc`, newest first; there is nothing else to sort a list by. */
+  readonly sortable?: boolean;
 }
 
 export function pageOf<T>(
@@ -62,7 +64,13 @@ export function linksOf({ url: asked }: Pick<ApiRequest, 'url'>, { page, pageSiz
 }
 
 export function pageOfResources(request: ApiRequest, resources: Iterable<Resource>, options?: PageOptions): ApiAnswer {
-  return pageOf(request, [...resources], snapshotOf, options);
+  const items = [...resources];
+  const { sort } = request.query;
+  if (options?.sortable === true && sort !== undefined) {
+    if (sort !== 'desc') throw badParameter('must be desc', 'sort');
+    items.reverse();
+  }
+  return pageOf(request, items, snapshotOf, options);
 }
 
 /** One object. */

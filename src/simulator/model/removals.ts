@@ -40,21 +40,22 @@ export function mergeConversations(
   for (const note of notes) organisation.revisions.change(organisation.notes, note, nowMs, () => ({}), actor, moved);
   const count = (attributes: Attributes, key: string): number => Number(attributes[key] ?? 0);
   const sum = (now: Attributes, key: string): number => count(now, key) + count(source.attributes, key);
-  events.push(
-    ...organisation.changeConversation(
-      nowMs,
-      target,
-      (now, ms) => ({
-        messageCount: sum(now, 'messageCount'),
-        noteCount: sum(now, 'noteCount'),
-        inboundMessageCount: sum(now, 'inboundMessageCount'),
-        outboundMessageCount: sum(now, 'outboundMessageCount'),
-        lastActivityAt: isoTime(ms),
-      }),
-      actor,
-    ),
-    ...organisation.editConversation(nowMs, source.id, { status: 'done' }, actor),
+  // Not through the SLA clock: nobody has written or answered anything.
+  const gathered = organisation.revisions.change(
+    organisation.conversations,
+    target,
+    nowMs,
+    (now, ms) => ({
+      messageCount: sum(now, 'messageCount'),
+      noteCount: sum(now, 'noteCount'),
+      inboundMessageCount: sum(now, 'inboundMessageCount'),
+      outboundMessageCount: sum(now, 'outboundMessageCount'),
+      lastActivityAt: isoTime(ms),
+    }),
+    actor,
   );
+  if (gathered !== null) events.push(organisation.revisions.changed(gathered, actor));
+  events.push(...organisation.editConversation(nowMs, source.id, { status: 'done' }, actor));
   const done = organisation.conversations.get(source.id) as Resource;
   const mark = (): Attributes => ({ mergedTarget: target.id, messageCount: 0, noteCount: 0 });
   const mutation = organisation.revisions.change(organisation.conversations, done, nowMs, mark, actor);

@@ -88,6 +88,7 @@ function handle(org: Org, incoming: Incoming, body: unknown, path: string): ApiA
       throw new ApiError(status, status === 403 ? 'forbidden' : 'unauthorized', 'Missing required role');
     }
     if (body === NOT_JSON) throw badParameter('Body is not valid JSON', 'body');
+    checkCustom(org, body);
     const writes = route.method === 'PUT' || route.method === 'PATCH';
     if (writes && !org.limits.takeWrite(path, nowMs)) throw tooMany();
     return route.handle({ org, params, query, body, url, nowMs });
@@ -95,6 +96,15 @@ function handle(org: Org, incoming: Incoming, body: unknown, path: string): ApiA
     if (error instanceof ApiError) return error.toAnswer();
     throw error;
   }
+}
+
+/** Custom attributes must be defined before they can be written. */
+function checkCustom(org: Org, body: unknown): void {
+  const { definedCustom } = org.behaviour;
+  const custom = (body as { custom?: unknown } | null | undefined)?.custom;
+  if (definedCustom === null || typeof custom !== 'object' || custom === null) return;
+  const unknown = Object.keys(custom).find((name) => !definedCustom.includes(name));
+  if (unknown !== undefined) throw badParameter('Additional properties not allowed', `custom.${unknown}`);
 }
 
 function faultAnswer(fault: RequestFault | null): ApiAnswer {

@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createRandom } from '../../../src/simulator/model/random.ts';
 import { createResource, mutate, type Resource } from '../../../src/simulator/model/resource.ts';
-import { SearchIndex } from '../../../src/simulator/search/index-copy.ts';
 import { parseQuery } from '../../../src/simulator/search/query.ts';
+import { SearchIndex } from '../../../src/simulator/search/search-index.ts';
 import { type SearchOptions, searchSettingsSchema } from '../../../src/simulator/search/settings.ts';
 
 const START_MS = Date.UTC(2026, 0, 1);

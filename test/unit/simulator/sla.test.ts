@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Organisation } from '../../../src/simulator/model/organisation.ts';
+import { mergeConversations } from '../../../src/simulator/model/removals.ts';
 import type { Resource } from '../../../src/simulator/model/resource.ts';
 import { nextDeadlineMs, SLA_METRICS, type Sla, type SlaPolicy } from '../../../src/simulator/model/sla.ts';
 import { MINUTE_MS, START_MS, simulated } from './simulated.ts';
@@ -119,6 +120,24 @@ describe('an SLA clock', () => {
     expect(sla.breached).toBe(false);
     expect(sla.metrics.firstResponse?.satisfiedAt).toBe(new Date(START_MS + MINUTE_MS).toISOString());
     expect(sla.breach.metric).toBe('totalConversationOpenTime');
+  });
+});
+
+describe('a merge', () => {
+  it('answers nobody: the clock of the target runs on', () => {
+    const { organisation, id } = setup();
+    organisation.createConversation(START_MS, {});
+    const source = [...organisation.conversations.values()].find((other) => other.id !== id) as Resource;
+    act(organisation, START_MS + 1, source.id, 'out');
+    const [from, into] = [source.id, id].map((one) => organisation.conversations.get(one) as Resource) as [
+      Resource,
+      Resource,
+    ];
+    mergeConversations(organisation, START_MS + MINUTE_MS, from, into, { userId: null, client: null });
+    expect(slaOf(organisation.conversations.get(id))).toEqual(slaOf(into));
+    organisation.settle(START_MS + 60 * MINUTE_MS, false);
+    expect(slaOf(organisation.conversations.get(id)).breached).toBe(true);
+    expect(slaOf(organisation.conversations.get(source.id)).breached).toBe(false);
   });
 });
 

@@ -112,6 +112,22 @@ describe('conversations', () => {
     expect(both.body.data).toHaveLength(2);
   });
 
+  it('take defined custom attributes only, when told which', async () => {
+    const { api, at } = await withConversation({ definedCustom: ['regionStr'] });
+    expect((await api('PATCH', at, { custom: { regionStr: 'EU' } })).status).toBe(200);
+    const refused = await api('PATCH', at, { custom: { regionStr: 'US', colourStr: 'red' } });
+    expect(refused).toMatchObject({ status: 400, body: { errors: [{ source: { parameter: 'custom.colourStr' } }] } });
+    expect((await attributesOf({ api }, at)).custom).toEqual({ regionStr: 'EU' });
+  });
+
+  it('are listed oldest first, or newest', async () => {
+    const { api, first, second } = await withConversation();
+    const ids = async (path: string) => (await api('GET', path)).body.data.map(({ id }: { id: string }) => id);
+    expect(await ids('/v1/conversations')).toEqual([first.id, second.id]);
+    expect(await ids('/v1/conversations?sort=desc')).toEqual([second.id, first.id]);
+    expect((await api('GET', '/v1/conversations?sort=updatedAt')).status).toBe(400);
+  });
+
   it('are deleted in silence and gone for readers, writers and search', async () => {
     const { api, at, org } = await withConversation();
     const published = org.published;
@@ -151,6 +167,36 @@ describe('conversations', () => {
     expect((await api('POST', `${at}/notes`, { body: 'x' })).status).toBe(404);
     await api('POST', '/_simulator/settings', { org: 'acme', behaviour: { mergedWrites: 'accepted' } });
     expect((await api('POST', `${at}/notes`, { body: 'x' })).status).toBe(201);
+  });
+});
+
+describe('outbound webhooks', () => {
+  const hook = { name: 'x', url: 'https://example.org/hook', events: ['kustomer.customer.update'] };
+
+  it('show their token again, are switched off and on, and belong to keys that may', async () => {
+    const { api } = await simulated();
+    const made = (await api('POST', '/v1/outbound-webhooks', hook)).body.data;
+    const at = `/v1/outbound-webhooks/${made.id}`;
+    expect(await attributesOf({ api }, at)).toMatchObject({
+      token: made.attributes.token,
+      enabled: true,
+      isError: false,
+    });
+    expect((await api('PATCH', at, { enabled: false })).body.data.attributes.enabled).toBe(false);
+    expect((await api('PATCH', at, { enabled: true })).body.data.attributes.enabled).toBe(true);
+    expect((await api('PATCH', at, { token: 'mine' })).status).toBe(400);
+    const roles = (...names: string[]) =>
+      api('POST', '/_simulator/settings', { org: 'acme', access: { roles: names } });
+    await roles('org.permission.outbound_webhook.read');
+    expect((await api('GET', at)).status).toBe(200);
+    expect((await api('GET', `${at}/transactions`)).status).toBe(200);
+    expect((await api('PATCH', at, { enabled: false })).status).toBe(403);
+    expect((await api('POST', '/v1/outbound-webhooks', hook)).status).toBe(403);
+    expect((await api('DELETE', at)).status).toBe(403);
+    await roles('org.permission.outbound_webhook.create', 'org.permission.outbound_webhook.delete');
+    expect((await api('GET', at)).status).toBe(403);
+    expect((await api('PATCH', at, { enabled: false })).status).toBe(200);
+    expect((await api('DELETE', at)).status).toBe(204);
   });
 });
 
