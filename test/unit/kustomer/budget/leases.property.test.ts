@@ -219,13 +219,38 @@ const round = fc
     { do: 'return', who: index, lost: false },
     { do: 'answer', records: 4, commit: true },
   ]);
+/** All of it lent, started as late and counted as late as may be; not returned or given up; then the next comes soon. */
+const lateRound = fc
+  .record({
+    startAfterMs: fc.integer({ min: 0, max: TIMES.startMs - 1 }),
+    ending: fc.constantFrom<Ending>('answered', 'unanswered'),
+    end: fc.constantFrom('die', 'lost', 'return'),
+    nextAfterMs: fc.integer({ min: 40_000, max: 90_000 }),
+  })
+  .map(({ startAfterMs, ending, end, nextAfterMs }): Command[] => [
+    { do: 'ask', who: 0, calls: 10, searches: 4 },
+    { do: 'answer', records: 99, commit: true },
+    { do: 'see', who: 0, behind: 0 },
+    { do: 'pass', ms: startAfterMs },
+    { do: 'start', who: 0, times: 10, kind: 'call', tookMs: 5000, countedAt: 1, ending },
+    ...(end === 'die' ? [{ do: 'die', who: 0 } as const] : []),
+    { do: 'pass', ms: 5000 },
+    ...(end === 'die' ? [] : [{ do: 'return', who: 0, lost: end === 'lost' } as const]),
+    { do: 'answer', records: 99, commit: true },
+    { do: 'pass', ms: nextAfterMs },
+    { do: 'ask', who: 1, calls: 10, searches: 4 },
+    { do: 'answer', records: 99, commit: true },
+    { do: 'see', who: 1, behind: 0 },
+    { do: 'start', who: 1, times: 10, kind: 'call', tookMs: 10, countedAt: 0, ending: 'answered' },
+  ]);
+const single = command.map((step): Command[] => [step]);
 const story = fc
   .array(
-    fc.oneof(
-      command.map((step): Command[] => [step]),
-      round,
-    ),
-    { minLength: 1, maxLength: 60 },
+    fc.oneof({ arbitrary: single, weight: 4 }, { arbitrary: round, weight: 4 }, { arbitrary: lateRound, weight: 1 }),
+    {
+      minLength: 1,
+      maxLength: 60,
+    },
   )
   .map((parts) => parts.flat());
 
@@ -263,6 +288,33 @@ describe('leases', () => {
       }),
       { numRuns: 300 },
     );
+  });
+
+  it('L2 counts what is not returned until nobody can have a call of it counted; what is returned, for a window', () => {
+    const asked = ask(emptyHolder('a', TIMES), { ...SHARES, nowMs: 0 });
+    const lent = lend(restore(EMPTY_TABLE, 0, TIMES), asked.ask, SHARES, 0);
+    const all: LeaseAsk = { type: 'ask', borrower: 'b', sequence: 1, ...SHARES };
+    const callsAt = (lessor: Lessor, nowMs: number): number =>
+      lend(lessor, all, SHARES, nowMs).table.leases.find(({ borrower }) => borrower === 'b')?.calls ?? 0;
+    const longestMs = TIMES.startMs + TIMES.callMs + 60_000;
+    expect(callsAt(lent, longestMs)).toBe(0);
+    expect(callsAt(lent, longestMs + 500)).toBe(10);
+    const back = takeBack(lent, { type: 'return', leaseId: 1, usedCalls: 7, usedSearches: 0 }, 1000);
+    expect(callsAt(back, 1000)).toBe(3);
+    expect(callsAt(back, 61_000)).toBe(3);
+    expect(callsAt(back, 61_500)).toBe(10);
+    // A successor counts from when it read the table (L4).
+    const successor = restore(lent.table, 40_000, TIMES);
+    expect(callsAt(successor, 40_000 + longestMs)).toBe(0);
+    expect(callsAt(successor, 40_500 + longestMs)).toBe(10);
+  });
+
+  it('H2 lets a lease lapse when a call of it got no answer', () => {
+    const asked = ask(emptyHolder('a', TIMES), { calls: 1, searches: 0, nowMs: 0 });
+    const { table } = lend(restore(EMPTY_TABLE, 0, TIMES), asked.ask, SHARES, 0);
+    const started = start(see(asked.holder, table), 'call', 1) as { holder: LeaseHolder; leaseId: number };
+    const after = finish(started.holder, { leaseId: started.leaseId, kind: 'call', ending: 'unanswered' });
+    expect(due(after, 2)).toMatchObject({ returns: [], holder: { held: [] } });
   });
 
   it('L5 answers an ask once; H3 returns unused what it did not ask for', () => {
