@@ -93,7 +93,11 @@ interface Server {
 async function start(options: ServiceOptions, roles: Role[]): Promise<Server> {
   const { settings } = options;
   const at = { host: settings.host, port: settings.port };
-  if (options.roles.includes('process')) roles.push(await startProcessRole(options));
+  if (options.roles.includes('process')) {
+    // It takes nothing in, so it must not depend on tokens it may not be able to open.
+    const described = { get: (connectionId: string) => options.connections.describe(connectionId) };
+    roles.push(await startProcessRole({ ...options, connections: described }));
+  }
   if (options.roles.includes('ingest')) {
     const ingest = await startIngestRole(options);
     roles.push(ingest);

@@ -1,7 +1,7 @@
 /** A connection as a record of the control topic: key `connection/<tenant>/<connection>`, value JSON, tokens sealed. */
 import { z } from 'zod';
 import { CodedError } from '../../base/errors.ts';
-import type { ConnectionWithTokens } from '../../fibric/connection.ts';
+import type { Connection, ConnectionWithTokens } from '../../fibric/connection.ts';
 import { TENANT_ID } from '../../kafka/topics.ts';
 import type { Keyring, SealContext } from './seal.ts';
 
@@ -67,15 +67,21 @@ export function encodeConnection(stored: Omit<StoredConnection, 'staleSeal'>, ke
   return Buffer.from(JSON.stringify(record));
 }
 
-/** Throws `config_invalid` for a record that is not of this form, `secret_unreadable` for tokens that do not open. */
-export function decodeConnection(key: ConnectionKey, value: Buffer, keyring: Keyring): StoredConnection {
+/** What a record says without its secrets: all that whoever takes no webhooks in needs to know. */
+export interface DescribedConnection {
+  readonly connection: Connection;
+  readonly createdAtMs: number;
+  readonly sealedTokens: readonly string[];
+}
+
+/** Needs no master key. Throws `config_invalid` for a record that is not of this form. */
+export function describeConnection(key: ConnectionKey, value: Buffer): DescribedConnection {
   const parsed = recordSchema.safeParse(jsonOrUndefined(value));
   if (!parsed.success) {
     const fields = parsed.error.issues.map((issue) => issue.path.join('.') || 'record').join(', ');
     throw new CodedError('config_invalid', `the record of the connection is not understood: ${fields}`, { ...key });
   }
   const record = parsed.data;
-  const context = sealContext(key);
   return {
     connection: {
       connectionId: key.connectionId,
@@ -89,11 +95,26 @@ export function decodeConnection(key: ConnectionKey, value: Buffer, keyring: Key
         extendedEvents: record.settings.extended_events,
         machineUserId: record.settings.machine_user_id,
       },
-      webhookTokens: record.webhook_tokens.map((sealed) => keyring.open(sealed, context)),
     },
     createdAtMs: record.created_at_ms,
-    staleSeal: record.webhook_tokens.some((sealed) => keyring.isStale(sealed)),
+    sealedTokens: record.webhook_tokens,
   };
+}
+
+/** Throws `secret_unreadable` for tokens that do not open. */
+export function openTokens(described: DescribedConnection, keyring: Keyring): StoredConnection {
+  const { connection, createdAtMs, sealedTokens } = described;
+  const context = sealContext(connection);
+  return {
+    connection: { ...connection, webhookTokens: sealedTokens.map((sealed) => keyring.open(sealed, context)) },
+    createdAtMs,
+    staleSeal: sealedTokens.some((sealed) => keyring.isStale(sealed)),
+  };
+}
+
+/** Both at once. */
+export function decodeConnection(key: ConnectionKey, value: Buffer, keyring: Keyring): StoredConnection {
+  return openTokens(describeConnection(key, value), keyring);
 }
 
 function sealContext({ tenantId, connectionId }: ConnectionKey): SealContext {

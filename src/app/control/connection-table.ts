@@ -5,12 +5,20 @@
  *     read it compacted hold the same.
  * T2  A record that cannot be read makes its connection unreadable, whatever its earlier records said: an old token
  *     must not stay alive because the record that revoked it cannot be opened.
+ *     Its settings are no secret and are told all the same: a processor takes nothing in, and to process a connection's
+ *     records without them would drop its extended events for good.
  * T3  A connection id that two tenants claim belongs to the one whose claim is older; the other is a problem, and its
  *     turn comes when the first is removed.
  */
 import { CodedError } from '../../base/errors.ts';
-import type { ConnectionWithTokens } from '../../fibric/connection.ts';
-import { decodeConnection, parseConnectionKey, type StoredConnection } from './connection-record.ts';
+import type { Connection, ConnectionWithTokens } from '../../fibric/connection.ts';
+import {
+  type DescribedConnection,
+  describeConnection,
+  openTokens,
+  parseConnectionKey,
+  type StoredConnection,
+} from './connection-record.ts';
 import type { Keyring } from './seal.ts';
 
 export interface Problem {
@@ -20,7 +28,11 @@ export interface Problem {
   readonly message: string;
 }
 
-type Entry = { readonly key: string } & (
+type Entry = {
+  readonly key: string;
+  /** Undefined for a record that is not understood. */
+  readonly described: DescribedConnection | undefined;
+} & (
   | { readonly kind: 'open'; readonly stored: StoredConnection }
   | { readonly kind: 'unreadable'; readonly problem: Problem }
 );
@@ -56,6 +68,17 @@ export class ConnectionTable {
     return owner?.kind === 'open' ? owner.stored : undefined;
   }
 
+  /** The connection without its tokens, whether they can be opened here or not; of several claims the oldest. */
+  describe(connectionId: string): Connection | undefined {
+    let oldest: DescribedConnection | undefined;
+    for (const { described } of this.#claims.get(connectionId) ?? []) {
+      if (described !== undefined && (oldest === undefined || described.createdAtMs < oldest.createdAtMs)) {
+        oldest = described;
+      }
+    }
+    return oldest?.connection;
+  }
+
   /** Exists, but its latest record cannot be read here. */
   unreadable(connectionId: string): boolean {
     return this.#claims.get(connectionId)?.[0]?.kind === 'unreadable';
@@ -88,11 +111,13 @@ export class ConnectionTable {
   }
 
   #read(key: string, id: { tenantId: string; connectionId: string }, value: Buffer): Entry {
+    let described: DescribedConnection | undefined;
     try {
-      return { key, kind: 'open', stored: decodeConnection(id, value, this.#keyring) };
+      described = describeConnection(id, value);
+      return { key, described, kind: 'open', stored: openTokens(described, this.#keyring) };
     } catch (error) {
       if (!(error instanceof CodedError)) throw error;
-      return { key, kind: 'unreadable', problem: { ...id, code: error.code, message: error.message } };
+      return { key, described, kind: 'unreadable', problem: { ...id, code: error.code, message: error.message } };
     }
   }
 
@@ -112,7 +137,7 @@ function connectionKeyTenant(key: string): string {
   return parseConnectionKey(key)?.tenantId ?? '';
 }
 
-/** Unreadable claims first: whose claim is older is not known of them, and nothing may be served on a guess. */
+/** Unreadable claims first: whether theirs is the older claim is not sure, and nothing may be served on a guess. */
 function byClaim(a: Entry, b: Entry): number {
   const at = (entry: Entry) => (entry.kind === 'open' ? entry.stored.createdAtMs : Number.NEGATIVE_INFINITY);
   if (at(a) !== at(b)) return at(a) < at(b) ? -1 : 1;

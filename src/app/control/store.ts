@@ -5,7 +5,7 @@
  * moment both succeed and the later write wins: changes are made by people, one at a time.
  */
 import { CodedError } from '../../base/errors.ts';
-import type { ConnectionWithTokens } from '../../fibric/connection.ts';
+import type { Connection, ConnectionWithTokens } from '../../fibric/connection.ts';
 import type { Log, LogRecord } from '../../kafka/port.ts';
 import type { TopicNames } from '../../kafka/topics.ts';
 import { type ConnectionChange, planConnection } from './connection-plan.ts';
@@ -50,6 +50,8 @@ export interface Resealed {
 export interface ConnectionStore {
   /** The same object until the connection changes. */
   get(connectionId: string): ConnectionWithTokens | undefined;
+  /** The connection without its tokens, also where those cannot be opened. The same object until it changes. */
+  describe(connectionId: string): Connection | undefined;
   /** The connection exists, but its latest record cannot be read here. */
   unreadable(connectionId: string): boolean;
   list(): readonly ConnectionWithTokens[];
@@ -104,6 +106,7 @@ export async function openConnectionStore(options: ConnectionStoreOptions): Prom
 
   return {
     get: (connectionId) => table.get(connectionId),
+    describe: (connectionId) => table.describe(connectionId),
     unreadable: (connectionId) => table.unreadable(connectionId),
     list: () => table.list().map(({ connection }) => connection),
     add: (change) =>

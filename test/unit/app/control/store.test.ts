@@ -231,6 +231,25 @@ describe('the connection store', () => {
     expect(store.health().problems).toEqual([]);
   });
 
+  it('regression T2: without the key a processor took connections for unknown, and dropped their extended events', async () => {
+    const store = await open();
+    await add(store, { extendedEvents: true, reseller: 'r_1' });
+    const stranger = await open(createKeyring([randomBytes(32)]));
+    const { webhookTokens: _secret, ...described } = store.get('cn_a') ?? expect.unreachable();
+    expect(stranger.get('cn_a')).toBeUndefined();
+    expect(stranger.unreadable('cn_a')).toBe(true);
+    expect(stranger.describe('cn_a')).toEqual(described);
+    expect(stranger.describe('cn_a')).toBe(stranger.describe('cn_a'));
+    expect(store.describe('cn_a')).toEqual(described);
+    expect(described.settings.extendedEvents).toBe(true);
+    expect(stranger.describe('cn_none')).toBeUndefined();
+
+    const seen = changeOf(stranger);
+    await removeConnection({ store, connectionId: 'cn_a' });
+    await seen;
+    expect(stranger.describe('cn_a')).toBeUndefined();
+  });
+
   it('T3: gives an id claimed by two tenants to the older claim, and refuses to make such a claim', async () => {
     const store = await open();
     await add(store);
