@@ -35,32 +35,87 @@ export async function reconcileTopics(log: Log, topics: TopicSettings, tenants: 
   await applyTopics(log.admin, plan);
 }
 
-/** Remembers which tenants' topics exist, so that the hot path asks the broker once per tenant. */
+/** The broker will not have a tenant's topic. */
+export interface RefusedTopic {
+  readonly tenantId: string;
+  readonly reason: string;
+  readonly sinceMs: number;
+}
+
+/** A refusal may pass (brokers that are away, metadata not spread yet): only one that lasts is held against a tenant. */
+const REFUSAL_PATIENCE_MS = 60_000;
+const ASK_AGAIN_MS = 30_000;
+
+/**
+ * Remembers which tenants' topics exist, so that the hot path asks the broker once per tenant.
+ *
+ * While a refusal is new, `ensure` rejects and its shard tries again. One that has lasted for REFUSAL_PATIENCE_MS is told
+ * by `refusal`, and no longer waited for: one tenant's topic must not hold up the others. It is asked for again now and
+ * then, and forgotten as soon as the broker takes it.
+ */
 export class TenantTopics {
   readonly #log: Log;
   readonly #topics: TopicSettings;
+  readonly #onRefused: (refused: RefusedTopic) => void;
   readonly #ensured = new Map<string, Promise<void> | null>();
+  readonly #refused = new Map<string, RefusedTopic & { askedAtMs: number; isLasting: boolean }>();
 
-  constructor(log: Log, topics: TopicSettings) {
+  constructor(log: Log, topics: TopicSettings, onRefused: (refused: RefusedTopic) => void = () => undefined) {
     this.#log = log;
     this.#topics = topics;
+    this.#onRefused = onRefused;
   }
 
-  /** Undefined once the topic is known to exist. A failed attempt is forgotten, so the next call tries again. */
+  /** Undefined when there is nothing to wait for. A failed attempt is forgotten, so the next call tries again. */
   ensure(tenantId: string): Promise<void> | undefined {
     const known = this.#ensured.get(tenantId);
     if (known === null) return undefined;
-    if (known !== undefined) return known;
+    const refused = this.#refused.get(tenantId);
+    if (refused?.isLasting) {
+      const isDue = this.#log.clock.nowMs() - refused.askedAtMs >= ASK_AGAIN_MS;
+      if (known === undefined && isDue) this.#create(tenantId).catch(() => undefined); // told by `refusal`
+      return undefined;
+    }
+    return known ?? this.#create(tenantId);
+  }
+
+  /** Why this tenant has no topic and will get none for now. */
+  refusal(tenantId: string): string | undefined {
+    const refused = this.#refused.get(tenantId);
+    return refused?.isLasting ? refused.reason : undefined;
+  }
+
+  get refusals(): readonly RefusedTopic[] {
+    return [...this.#refused.values()].map(({ tenantId, reason, sinceMs }) => ({ tenantId, reason, sinceMs }));
+  }
+
+  #create(tenantId: string): Promise<void> {
     if (!TENANT_ID.test(tenantId))
       throw new CodedError('topic_invalid', 'The tenant id cannot be part of a topic name');
     const creating = this.#log.admin.createTopics([eventsTopic(this.#topics, tenantId)]).then(
-      () => void this.#ensured.set(tenantId, null),
+      () => {
+        this.#refused.delete(tenantId);
+        this.#ensured.set(tenantId, null);
+      },
       (error) => {
         this.#ensured.delete(tenantId);
+        if (error instanceof CodedError && error.disposition === 'refuse') this.#noteRefusal(tenantId, error.message);
+        else if (!this.#refused.get(tenantId)?.isLasting) this.#refused.delete(tenantId);
         throw error;
       },
     );
     this.#ensured.set(tenantId, creating);
     return creating;
+  }
+
+  #noteRefusal(tenantId: string, reason: string): void {
+    const nowMs = this.#log.clock.nowMs();
+    const before = this.#refused.get(tenantId);
+    // One that was not asked about for so long is another refusal.
+    const isSame = before !== undefined && (before.isLasting || nowMs - before.askedAtMs < REFUSAL_PATIENCE_MS);
+    const sinceMs = isSame ? before.sinceMs : nowMs;
+    const isLasting = nowMs - sinceMs >= REFUSAL_PATIENCE_MS;
+    this.#refused.set(tenantId, { tenantId, reason, sinceMs, askedAtMs: nowMs, isLasting });
+    if (isLasting && before?.isLasting !== true) this.#onRefused({ tenantId, reason, sinceMs });
   }
 }

@@ -35,6 +35,8 @@ export interface ProcessorDeps {
   encode(envelope: Envelope): Buffer;
   /** Undefined when the topic is known to exist. */
   ensureTenantTopic(tenantId: string): Promise<void> | undefined;
+  /** Why the tenant has no topic and will get none for now: its records are set aside, so that they hold up nobody else. */
+  topicRefusal?(tenantId: string): string | undefined;
   /** Undefined when the connection is known here, or known to be gone. Absent = connections are never behind. */
   awaitConnection?(connectionId: string): Promise<void> | undefined;
   /** Told once per decided batch. A batch whose transaction fails is decided, and counted, again. */
@@ -169,6 +171,10 @@ class Batch {
     const via = channelOf(record.headers);
     const decision = dedupe(before, { derived, rawOffset: record.offset, via });
 
+    // Only for what would be published: the rest is the same with or without a topic.
+    const refusal = decision.emit.length > 0 ? this.#deps.topicRefusal?.(tenantId) : undefined;
+    if (refusal !== undefined) return { code: 'topic_invalid', message: refusal };
+
     const observation = { via, late: decision.late, machineUserId: settings.machineUserId };
     const attribution = {
       tenantId,
@@ -254,7 +260,7 @@ class Batch {
 }
 
 interface Failure {
-  readonly code: 'record_unattributed' | 'body_malformed' | 'event_invalid' | 'envelope_unencodable';
+  readonly code: 'record_unattributed' | 'body_malformed' | 'event_invalid' | 'envelope_unencodable' | 'topic_invalid';
   readonly message: string;
 }
 

@@ -30,7 +30,12 @@ export const PROCESSOR_GROUP = 'cn-kustomer.process';
 export async function startProcessRole(options: ProcessRoleOptions): Promise<Role> {
   const { settings, log, logger, metrics, connections, encode, crashed } = options;
   const names = topicNames(settings.topicPrefix);
-  const tenants = new TenantTopics(log, topicSettings(settings));
+  const tenants = new TenantTopics(log, topicSettings(settings), ({ tenantId, reason }) =>
+    logger.error(
+      { event: 'process.topic_refused', tenantId, reason },
+      "the broker refuses a tenant's topic; its records become dead letters until it is taken",
+    ),
+  );
   const arriving = new ConnectionWait({ connections, clock: log.clock });
   const worker = await StreamWorker.start({
     log,
@@ -59,6 +64,7 @@ export async function startProcessRole(options: ProcessRoleOptions): Promise<Rol
         connections,
         encode,
         ensureTenantTopic: (tenantId) => tenants.ensure(tenantId),
+        topicRefusal: (tenantId) => tenants.refusal(tenantId),
         awaitConnection: (connectionId) => arriving.wait(connectionId),
         onOutcome: (outcome) => countOutcome(metrics, outcome),
         deadLetterLimit: { ...DEAD_LETTER_LIMIT, maxConsecutive: settings.deadLetterRun },
@@ -98,7 +104,10 @@ export async function startProcessRole(options: ProcessRoleOptions): Promise<Rol
   const lag = watchLag({ worker, log, topic: names.raw, logger, metrics });
   return {
     name: 'process',
-    health: () => ({ ready: worker.health.ready, detail: { ...worker.health, lag: lag.health() } }),
+    health: () => ({
+      ready: worker.health.ready,
+      detail: { ...worker.health, lag: lag.health(), refusedTopics: tenants.refusals },
+    }),
     close: async () => {
       lag.stop();
       await worker.close();

@@ -222,6 +222,27 @@ describe('what must exist before a batch is decided', () => {
     await expect(task.prepare([of('t_acme'), of('t_new')])).resolves.toBeUndefined();
   });
 
+  it('regression: a tenant whose topic the broker refused held up all tenants of its shard', () => {
+    const refused = new Set(['t_refused']);
+    const { task, outcomes } = processorTask([connection], {
+      topicRefusal: (tenantId) => (refused.has(tenantId) ? 'Creating topic t_refused: policy violation' : undefined),
+    });
+    const state = new MapState();
+    const of = (tenant: string, offset: number) => rawRecord(offset, GOOD, { ...HEADERS, tenant });
+    const many = Array.from({ length: 150 }, (_, i) => of('t_refused', i + 2));
+    const appends = task.decide([of('t_refused', 0), of('t_acme', 1), ...many], state, 0);
+    expect(appends[1]?.topic).toBe('fibric.events.t_acme');
+    expect(texts(appends[0])).toMatchObject({
+      error_code: 'topic_invalid',
+      error_message: 'Creating topic t_refused: policy violation',
+    });
+    expect(outcomes[0]).toMatchObject({ dead: { topic_invalid: 151 }, verdicts: { emitted: 1 } });
+    expect([...state.map.keys()].filter((key) => key.startsWith('t_refused') || key.startsWith('~'))).toEqual([]);
+
+    refused.clear(); // replayed once the topic is there, nothing is missing
+    expect(task.decide([of('t_refused', 200)], state, 0)[0]?.topic).toBe('fibric.events.t_refused');
+  });
+
   it('fails when the topic cannot be made', async () => {
     const { task } = processorTask([], { ensureTenantTopic: () => Promise.reject(new Error('no brokers')) });
     await expect(task.prepare([good(1)])).rejects.toThrow('no brokers');
