@@ -7,6 +7,7 @@ import { WireEncoder } from '../../kafka/wire.ts';
 import { openControl } from '../control/open.ts';
 import { lookUpSchemaId, openRegistry } from '../envelope-schema.ts';
 import { openLog } from '../log.ts';
+import { tellingMeanwhile } from '../patience.ts';
 import { ROLE_NAMES, type RoleName } from '../roles/role.ts';
 import { startService } from '../service.ts';
 import type { Settings } from '../settings.ts';
@@ -68,8 +69,15 @@ interface StartUp {
 }
 
 async function startUp({ context, log, settings, logger, roles, crashed }: StartUp) {
-  await reconcileTopics(log, topicSettings(settings), []);
-  const connections = await openControl({ log, settings, logger });
+  const connections = await tellingMeanwhile(openKafkaSide({ log, settings, logger }), {
+    clock: log.clock,
+    signal: context.signal,
+    tell: (waitedMs) =>
+      logger.warn(
+        { event: 'service.waiting', brokers: settings.kafkaBrokers, waitedMs },
+        'Kafka does not answer yet, trying again…',
+      ),
+  });
   const schemaId = roles.includes('process')
     ? await lookUpSchemaId({
         registry: openRegistry(settings),
@@ -88,6 +96,12 @@ async function startUp({ context, log, settings, logger, roles, crashed }: Start
     await connections.close();
   };
   return { service, close };
+}
+
+/** What a start needs of Kafka before anything else. */
+async function openKafkaSide(options: Pick<StartUp, 'log' | 'settings' | 'logger'>) {
+  await reconcileTopics(options.log, topicSettings(options.settings), []);
+  return openControl(options);
 }
 
 /** Waits for `work`, but not for longer: the broker forgets clients that did not say goodbye. */

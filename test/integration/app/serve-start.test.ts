@@ -34,6 +34,14 @@ test('regression: SIGINT while it waited for a silent broker was heard only at t
   expect(serve.output()).not.toContain('listening on');
 });
 
+test('regression: a start without a broker was silent until it gave up', async () => {
+  const site = await Installation.open({ tenants: 1 });
+  const serve = site.launch(['serve'], { env: { KAFKA_BROKERS: '127.0.0.1:1' } });
+  await serve.waitForOutput(/"brokers":\["127.0.0.1:1"\].*Kafka does not answer yet/, 15_000);
+  serve.signal('SIGINT');
+  expect(await serve.waitForExit(10_000)).toEqual({ code: 0, signal: null });
+});
+
 test('SIGINT while it waits for the registry ends it at once', async () => {
   const site = await Installation.open({ tenants: 1 });
   const serve = site.launch(['serve'], { env: { SCHEMA_REGISTRY_URL: 'http://127.0.0.1:1/' } });
