@@ -94,7 +94,8 @@ export type Ending = 'answered' | 'unanswered' | 'not_sent';
 
 export function end(bucket: Bucket, ending: Ending, nowMs: number): Bucket {
   const open = bucket.open - 1;
-  if (ending === 'not_sent') return { ...bucket, open };
+  // The pace too: else a storm of refused connections would keep the lower lanes waiting long after it.
+  if (ending === 'not_sent') return { ...bucket, open, paceMs: bucket.paceMs - interval(bucket.limit) };
   const exactMs = nowMs + WINDOW_MS + GUARD_MS + (ending === 'unanswered' ? UNANSWERED_MS : 0);
   const freeAtMs = Math.ceil(exactMs / TICK_MS) * TICK_MS;
   return { ...bucket, open, held: withSlot(bucket.held, freeAtMs), heldCount: bucket.heldCount + 1 };

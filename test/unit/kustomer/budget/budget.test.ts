@@ -5,6 +5,7 @@ import {
   initialBudget,
   observe,
   request,
+  settle,
 } from '../../../../src/kustomer/budget/budget.ts';
 import type { CallKind, Lane } from '../../../../src/kustomer/budget/lanes.ts';
 import { type AnswerHeaders, rateFacts } from '../../../../src/kustomer/budget/rate-headers.ts';
@@ -218,4 +219,14 @@ describe('a 429 (G3, G4)', () => {
     it.grant(NOW_MS + 120_000);
     expect(it.ask(NOW_MS + 120_000)).toMatchObject({ reason: 'trial' });
   });
+});
+
+it('a storm of calls that were not sent holds nobody up afterwards (regression)', () => {
+  let state: BudgetState = initialBudget();
+  for (let index = 0; index < 10_000; index += 1) {
+    const answer = request(state, { lane: 'writes', kind: 'search', nowMs: NOW_MS });
+    const { grant } = answer as { readonly grant: Grant };
+    state = settle(answer.state, { grant, ending: 'not_sent', nowMs: NOW_MS });
+  }
+  expect(request(state, { lane: 'backfill', kind: 'search', nowMs: NOW_MS })).toHaveProperty('grant');
 });
