@@ -24,6 +24,7 @@ import {
   withLimit,
 } from './bucket.ts';
 import type { CallKind, Lane } from './lanes.ts';
+import { type Pause, type PauseCause, pauseAfter } from './pause.ts';
 import { type AnswerHeaders, type RateFacts, rateFacts } from './rate-headers.ts';
 import { callUntold, leftInWindow, RESET_SLACK_MS, type ServerWindow, seeWindow, windowOver } from './server-window.ts';
 
@@ -56,17 +57,6 @@ export interface Grant {
   readonly grantedAtMs: number;
 }
 
-export type PauseCause = 'retry_after' | 'reset' | 'backoff';
-
-export interface Pause {
-  readonly untilMs: number;
-  readonly cause: PauseCause;
-  /** Calls with an earlier id were under way when it began. */
-  readonly fromGrantId: number;
-  /** 429s in a row, each after waiting as told. */
-  readonly strikes: number;
-}
-
 export interface BudgetState {
   readonly config: BudgetConfig;
   readonly nowMs: number;
@@ -93,8 +83,6 @@ export type BudgetAnswer =
 const RECHECK_MS = 1000;
 /** Without a reset the end of an empty window is a guess: one call this often finds out. */
 const BLIND_TRIAL_MS = 2000;
-const BACKOFF_MS = 5000;
-const MAX_BACKOFF_MS = 60_000;
 
 export function initialBudget(config: Partial<BudgetConfig> = {}): BudgetState {
   const full = { ...BUDGET_DEFAULTS, ...config };
@@ -171,7 +159,7 @@ export function observe(before: BudgetState, { grant, status, headers, nowMs, ra
   const facts = rateFacts(headers, nowMs);
   const state = close(advance(before, nowMs), grant, 'answered');
   const learned = learn(state, grant, facts);
-  if (status === 429) return { ...learned, pause: pauseAfter(learned, grant, facts, random) };
+  if (status === 429) return { ...learned, pause: pauseAfter(learned, { grantId: grant.grantId, facts, random }) };
   const thawed = learned.pause !== null && grant.grantId >= learned.pause.fromGrantId;
   return thawed ? { ...learned, pause: null } : learned;
 }
@@ -206,33 +194,6 @@ function learn(state: BudgetState, { grantId, kind }: Grant, facts: RateFacts): 
     calls: withLimit(state.calls, share(limit, config.othersShare)),
     window: seeWindow(state.window, { facts, grantId, nextGrantId, nowMs }),
   };
-}
-
-function pauseAfter(state: BudgetState, { grantId }: Grant, facts: RateFacts, random: number): Pause {
-  const { pause, nowMs, config } = state;
-  const told: { readonly ms: number; readonly cause: PauseCause } | null =
-    facts.retryAfterMs !== null
-      ? { ms: facts.retryAfterMs, cause: 'retry_after' }
-      : facts.resetInMs !== null
-        ? { ms: facts.resetInMs + RESET_SLACK_MS, cause: 'reset' }
-        : null;
-  const until = (ms: number): number => nowMs + Math.min(ms, config.maxPauseMs);
-  if (pause !== null && grantId < pause.fromGrantId) {
-    // Under way when the pause began: no news but perhaps a later end.
-    return told === null || until(told.ms) <= pause.untilMs
-      ? pause
-      : { ...pause, untilMs: until(told.ms), cause: told.cause };
-  }
-  const strikes = (pause?.strikes ?? 0) + 1;
-  const fullMs = Math.min(MAX_BACKOFF_MS, BACKOFF_MS * 2 ** Math.min(strikes - 1, 10));
-  const spreadMs = fullMs * (0.5 + 0.5 * random);
-  // Where we saw the window begin, its end is the longest that makes sense.
-  const windowMs = state.window === null ? Number.POSITIVE_INFINITY : state.window.endsAtMs + RESET_SLACK_MS - nowMs;
-  const backoffMs = Math.min(spreadMs, Math.max(windowMs, RESET_SLACK_MS));
-  // Who is refused again after waiting as told has been told too little.
-  const believed = told !== null && (strikes === 1 || told.ms >= backoffMs);
-  const { ms, cause } = believed ? told : { ms: backoffMs, cause: 'backoff' as const };
-  return { untilMs: until(ms), cause, fromGrantId: state.nextGrantId, strikes };
 }
 
 function close(state: BudgetState, grant: Grant, ending: Ending): BudgetState {
