@@ -15,8 +15,8 @@ import type { ConnectionStore } from '../control/store.ts';
 import { openRegistry, registerEnvelopeSchema } from '../envelope-schema.ts';
 import { readSecret } from '../prompt.ts';
 import { reconcileTopics, topicSettings } from '../topic-settings.ts';
+import type { AddCommand } from './add-command.ts';
 import { type CliContext, EXIT } from './io.ts';
-import type { AddCommand } from './program.ts';
 
 export const addConnectionCommands: AddCommand = (program, context, finish) => {
   const connection = program.command('connection').description('the Kustomer organisations this service listens to');

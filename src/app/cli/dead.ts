@@ -7,9 +7,9 @@ import { DeadTopic, type Newest, SCAN_MAX_OFFSETS } from '../dead/dead-topic.ts'
 import { type DeadLetter, type LetterFilter, letterOf, parsePlace, placeText, replayOf } from '../dead/letter.ts';
 import { crowdedPartitions, planReplay, replay } from '../dead/replay.ts';
 import { alignColumns, printable } from '../text-table.ts';
+import type { AddCommand } from './add-command.ts';
 import { type CliContext, EXIT } from './io.ts';
 import { durationMs, wholeNumber } from './options.ts';
-import type { AddCommand } from './program.ts';
 
 interface FilterFlags {
   readonly tenant?: string;

@@ -13,9 +13,9 @@ import { openLog } from '../log.ts';
 import { loadSettings, type Settings } from '../settings.ts';
 import { createLogger, type Logger } from '../telemetry.ts';
 import { reconcileTopics, topicSettings } from '../topic-settings.ts';
+import type { AddCommand } from './add-command.ts';
 import { type CliContext, EXIT, explain } from './io.ts';
 import { wholeNumber } from './options.ts';
-import type { AddCommand } from './program.ts';
 import { verifyAccess } from './verify.ts';
 
 interface DemoFlags {

@@ -13,9 +13,9 @@ import { openLogBriefly } from '../log.ts';
 import type { Settings } from '../settings.ts';
 import type { Logger } from '../telemetry.ts';
 import { reconcileTopics, topicSettings } from '../topic-settings.ts';
+import type { AddCommand } from './add-command.ts';
 import { EXIT } from './io.ts';
 import { wholeNumber } from './options.ts';
-import type { AddCommand } from './program.ts';
 
 interface FloodFlags {
   readonly url?: string;

@@ -56,6 +56,3 @@ export async function runCli(argv: readonly string[], env: CliContext['env']): P
   }
   return exitCode;
 }
-
-/** How a command adds itself: `finish` sets an exit code other than 0. */
-export type AddCommand = (program: Command, context: CliContext, finish: (code: number) => void) => void;

@@ -3,7 +3,7 @@ import { envelopeSchema } from '../../fibric/avro.ts';
 import { topicNames } from '../../kafka/topics.ts';
 import { openRegistry, registerEnvelopeSchema } from '../envelope-schema.ts';
 import { openLogBriefly } from '../log.ts';
-import type { AddCommand } from './program.ts';
+import type { AddCommand } from './add-command.ts';
 import { knownTenants } from './topics.ts';
 
 export const addSchemas: AddCommand = (program, context) => {

@@ -13,8 +13,8 @@ import { startService } from '../service.ts';
 import type { Settings } from '../settings.ts';
 import { createMetrics, type Logger } from '../telemetry.ts';
 import { reconcileTopics, topicSettings } from '../topic-settings.ts';
+import type { AddCommand } from './add-command.ts';
 import { type CliContext, EXIT, explain } from './io.ts';
-import type { AddCommand } from './program.ts';
 
 const REGISTRY_DEADLINE_MS = 300_000;
 const LOG_CLOSE_MS = 3_000;

@@ -1,6 +1,6 @@
 /** `cn-kustomer settings`: every setting, its value, and where it comes from; secrets only as set or unset. */
 import { SETTINGS } from '../settings.ts';
-import type { AddCommand } from './program.ts';
+import type { AddCommand } from './add-command.ts';
 
 export const addSettings: AddCommand = (program, context) => {
   program

@@ -3,8 +3,8 @@ import { z } from 'zod';
 import { CodedError } from '../../base/errors.ts';
 import { createSimulator } from '../../simulator/server.ts';
 import { type FaultOptions, faultsSchema } from '../../simulator/webhooks/faults.ts';
+import type { AddCommand } from './add-command.ts';
 import { wholeNumber } from './options.ts';
-import type { AddCommand } from './program.ts';
 
 interface SimulateOptions {
   readonly port: string;

@@ -4,8 +4,8 @@ import { applyTopics, type TopicAction } from '../../kafka/reconcile.ts';
 import { topicNames } from '../../kafka/topics.ts';
 import { openLogBriefly } from '../log.ts';
 import { planAll, topicSettings } from '../topic-settings.ts';
+import type { AddCommand } from './add-command.ts';
 import { EXIT } from './io.ts';
-import type { AddCommand } from './program.ts';
 
 export const addTopics: AddCommand = (program, context, finish) => {
   program

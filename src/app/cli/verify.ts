@@ -13,9 +13,9 @@ import {
   type VerifyOptions,
   verifyExitCode,
 } from '../verify/index.ts';
+import type { AddCommand } from './add-command.ts';
 import { type CliContext, EXIT } from './io.ts';
 import { wholeNumber } from './options.ts';
-import type { AddCommand } from './program.ts';
 
 interface VerifyFlags {
   readonly reader: ReaderName | 'auto';
