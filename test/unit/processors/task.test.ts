@@ -308,3 +308,27 @@ it('regression: an envelope larger than its topic takes was refused by the broke
   expect(outcomes[0]).toMatchObject({ dead: { envelope_unencodable: 1 }, verdicts: { emitted: 2 } });
   expect([...state.map.keys()].filter((key) => key.length > 1000)).toEqual([]);
 });
+
+it('regression: of two updates that share one snapshot and tell no revision, the second was lost', () => {
+  const { task, outcomes } = processorTask([connection]);
+  const body = (eventId: string, before: string, after: string) =>
+    Buffer.from(
+      JSON.stringify({
+        id: eventId,
+        name: 'kustomer.conversation.update',
+        data: { type: 'conversation', id: 'c1', attributes: { status: 'done', rev: 15 } },
+        changes: { attributes: { status: { op: 'replace', before, after } } },
+      }),
+    );
+  const bodies = [body('e1', 'open', 'snoozed'), body('e2', 'snoozed', 'done'), body('e1', 'open', 'snoozed')];
+  const appends = task.decide(
+    bodies.map((value, offset) => rawRecord(offset, value, HEADERS)),
+    new MapState(),
+    0,
+  );
+  expect(appends.map((append) => texts(append).change_id)).toEqual([
+    'kustomer:conversation:c1:status:snoozed#event-e1',
+    'kustomer:conversation:c1:status:done#event-e2',
+  ]);
+  expect(outcomes[0]).toMatchObject({ verdicts: { emitted: 2, duplicate: 1 } });
+});
