@@ -9,7 +9,11 @@
  * B4 records of one key go through one lane, one request at a time, in the order they were appended
  * B5 after close() begins nothing is accepted; what was accepted is sent, or rejected at its deadline
  *
- * There is no linger: an idle lane sends at once and a busy one collects, so batches grow with the load by themselves.
+ * B6 a record waits for company only while fewer are queued than a share of the last batch, and at most `gatherMs`
+ *
+ * There is no fixed linger: an idle lane sends at once and a busy one collects, so batches grow with the load. Senders
+ * that wait for their answers come back in a burst; without B6 its first few records would go out alone and the rest
+ * would wait for them, at twice the number of requests.
  */
 import { CodedError } from '../base/errors.ts';
 import { BatchQueue, type Entry } from './batch-queue.ts';
@@ -23,6 +27,9 @@ export interface BatchingOptions {
   readonly clock: Clock;
   readonly maxBatchRecords?: number;
   readonly maxBatchBytes?: number;
+  /** A lane that has just sent n records waits for this share of n again, at most `gatherMs`; 0 = it never waits. */
+  readonly gatherShare?: number;
+  readonly gatherMs?: number;
   /** Bounds on what is held, over all lanes. */
   readonly maxQueuedRecords?: number;
   readonly maxQueuedBytes?: number;
@@ -48,6 +55,8 @@ export interface BatchingHealth {
 const DEFAULTS = {
   maxBatchRecords: 500,
   maxBatchBytes: 1_048_576,
+  gatherShare: 0.6,
+  gatherMs: 1,
   maxQueuedRecords: 20_000,
   maxQueuedBytes: 67_108_864,
   recordTimeoutMs: 10_000,
@@ -61,6 +70,9 @@ interface Lane {
   readonly queue: BatchQueue;
   inFlight: readonly Entry[];
   flushing: boolean;
+  /** So many records are worth waiting for a moment: a share of the last batch. */
+  worthwhile: number;
+  gathered: (() => void) | undefined;
 }
 
 export class BatchingProducer {
@@ -85,6 +97,8 @@ export class BatchingProducer {
       queue: new BatchQueue(this.#options),
       inFlight: [],
       flushing: false,
+      worthwhile: 1,
+      gathered: undefined,
     }));
     if (this.#lanes.length === 0) throw new RangeError('A batching producer needs a producer');
     void this.#expire();
@@ -107,6 +121,7 @@ export class BatchingProducer {
     return new Promise((resolve, reject) => {
       lane.queue.push({ record, bytes, deadlineMs: clock.nowMs() + recordTimeoutMs, resolve, reject, settled: false });
       if (!lane.flushing) this.#flushSoon(lane);
+      else if (lane.queue.size >= lane.worthwhile) lane.gathered?.();
     });
   }
 
@@ -165,8 +180,10 @@ export class BatchingProducer {
   /** Sends until the lane's queue is empty. Never rejects. */
   async #flush(lane: Lane): Promise<void> {
     for (;;) {
+      if (lane.queue.size > 0 && lane.queue.size < lane.worthwhile) await this.#gather(lane);
       const batch = lane.queue.take();
       if (batch.length === 0) break;
+      lane.worthwhile = Math.ceil(batch.length * this.#options.gatherShare);
       lane.inFlight = batch;
       try {
         await lane.producer.append(batch.map(({ record }) => record));
@@ -181,6 +198,14 @@ export class BatchingProducer {
       lane.inFlight = [];
     }
     lane.flushing = false;
+  }
+
+  /** B6 */
+  async #gather(lane: Lane): Promise<void> {
+    const enough = new AbortController();
+    lane.gathered = () => enough.abort();
+    await this.#options.clock.sleep(this.#options.gatherMs, enough.signal);
+    lane.gathered = undefined;
   }
 
   #settle(entry: Entry, error?: unknown): void {

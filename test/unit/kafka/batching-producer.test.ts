@@ -37,7 +37,7 @@ class HeldProducer implements LogProducer {
 function setUp(options: Partial<BatchingOptions> = {}, lanes = 1) {
   const clock = new VirtualClock();
   const held = Array.from({ length: lanes }, () => new HeldProducer());
-  const producer = new BatchingProducer({ producers: held, clock, ...options });
+  const producer = new BatchingProducer({ producers: held, clock, gatherShare: 0, ...options });
   return { clock, held, first: held[0] as HeldProducer, producer };
 }
 
@@ -182,5 +182,41 @@ describe('BatchingProducer', () => {
     await clock.settle();
     expect(first.requests).toHaveLength(1);
     expect(producer.health.heldRecords).toBe(1);
+  });
+
+  describe('B6: a burst that comes back goes out together', () => {
+    /** A lane that has just sent ten records, its answer in. */
+    async function afterTen() {
+      const house = setUp({ gatherShare: 0.6 });
+      for (let i = 0; i < 10; i++) void house.producer.append(record(`a${i}`));
+      await house.clock.settle();
+      house.first.requests[0]?.answer();
+      await house.clock.settle();
+      return house;
+    }
+
+    it('waits for a share of the last batch, not for all of it', async () => {
+      const { clock, first, producer } = await afterTen();
+      for (let i = 0; i < 5; i++) void producer.append(record(`b${i}`));
+      await clock.settle();
+      expect(first.requests).toHaveLength(1);
+      void producer.append(record('b5'));
+      await clock.settle();
+      expect(first.requests.slice(1).map(valuesOf)).toEqual([['b0', 'b1', 'b2', 'b3', 'b4', 'b5']]);
+    });
+
+    it('waits no longer than gatherMs, and after a small batch not at all', async () => {
+      const { clock, first, producer } = await afterTen();
+      void producer.append(record('b'));
+      await clock.settle();
+      expect(first.requests).toHaveLength(1);
+      await clock.advance(1);
+      expect(first.requests.slice(1).map(valuesOf)).toEqual([['b']]);
+      first.requests[1]?.answer();
+      await clock.settle();
+      void producer.append(record('c'));
+      await clock.settle();
+      expect(first.requests).toHaveLength(3);
+    });
   });
 });
