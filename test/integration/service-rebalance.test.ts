@@ -50,7 +50,9 @@ test('two, three and one processors swap partitions under load: each change once
   for (const status of Object.keys(report.byStatus)) expect(['200', '0']).toContain(status); // 0: under way at the end
   await site.caughtUp();
   const { counts } = await site.expectExactlyOnce(flood.manifest);
-  expect(counts.envelopes).toBe(counts.expected);
+  expect(counts.seen).toBe(counts.expected);
+  // What was under way when the flood was aborted may have been accepted unheard; nothing else may be there.
+  expect(counts.envelopes - counts.expected).toBeLessThanOrEqual(report.byStatus['0'] ?? 0);
   for (const worker of [first, second, third]) {
     expect(worker.lines('service.crashed')).toEqual([]);
     expect(worker.lines('process.opened').length).toBeGreaterThan(0);
