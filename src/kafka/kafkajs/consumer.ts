@@ -141,10 +141,10 @@ export class ManagedConsumer {
     return this.#joined;
   }
 
-  /** Every group a client of this consumer has joined, the present one last. */
-  get groupIds(): readonly string[] {
+  /** The group its present client is in. */
+  get groupId(): string {
     const { groupId, isPrivate } = this.#options;
-    return isPrivate === true ? Array.from({ length: this.#clients }, (_, i) => `${groupId}-${i + 1}`) : [groupId];
+    return isPrivate === true ? `${groupId}-${this.#clients}` : groupId;
   }
 
   /** Leaves the group; no event follows. */
@@ -153,7 +153,8 @@ export class ManagedConsumer {
     this.#end();
     const doing = `Leaving group ${this.#options.groupId}`;
     const leave = async () => {
-      await this.#starting.catch(() => undefined); // KafkaJS forgets to leave when stopped while it joins
+      // KafkaJS forgets to leave when stopped while it joins. A private group nobody waits for need not be left.
+      if (this.#options.isPrivate !== true) await this.#starting.catch(() => undefined);
       const consumer = this.#consumer;
       this.#consumer = undefined;
       await consumer?.disconnect();
@@ -170,7 +171,7 @@ export class ManagedConsumer {
   async #start(): Promise<void> {
     const { client, topics, assigner, sessionTimeoutMs, heartbeatIntervalMs } = this.#options;
     this.#clients += 1;
-    const groupId = this.groupIds.at(-1) as string;
+    const { groupId } = this;
     const hooks = { offsetReset: (topic: string, partition: number) => this.#offsetReset(topic, partition) };
     const consumer = createKafka({ ...client, hooks }).consumer({
       groupId,

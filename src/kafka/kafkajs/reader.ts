@@ -84,9 +84,9 @@ export class KafkaReader implements PartitionReader, ConsumerEvents {
     this.#closed = true;
     this.#follows.clear();
     await this.#consumer?.close();
-    for (const groupId of this.#consumer?.groupIds ?? []) {
-      await this.#options.deleteGroup(groupId).catch(() => undefined); // an empty group expires by itself
-    }
+    // Only the present group, and best effort: a group without offsets goes by itself once its member is missed.
+    const groupId = this.#consumer?.groupId;
+    if (groupId !== undefined) await this.#options.deleteGroup(groupId).catch(() => undefined);
   }
 
   joined(): void {
