@@ -7,6 +7,9 @@
  * Vocabulary: a *record* is what a topic partition holds; an *append* is a record to be written; a *shard* is a fixed
  * set of partitions that are always assigned together and share one transactional.id.
  */
+import type { Clock } from '../base/clock.ts';
+
+export type { Clock };
 
 /** Header values as bytes; a name appears once (the last one wins on read). */
 export type Headers = Readonly<Record<string, Buffer>>;
@@ -189,12 +192,6 @@ export interface PartitionReader {
   /** One follow per partition at a time; one whose `records` throws has ended and is told through `failed`. */
   follow(options: FollowOptions): Follow;
   close(): Promise<void>;
-}
-
-export interface Clock {
-  nowMs(): number;
-  /** Resolves after `ms`, or at once when the signal aborts. Never rejects. */
-  sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
 export interface Log {

@@ -2,8 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import { type Admin, Kafka, logLevel, type Message } from 'kafkajs';
 import { inject } from 'vitest';
+import { realClock } from '../../src/base/clock.ts';
 import { openKafkaLog } from '../../src/kafka/kafkajs/index.ts';
-import { realClock } from '../../src/kafka/memory/real-clock.ts';
 import type { Append, Log, TopicPartition } from '../../src/kafka/port.ts';
 import type { LogHarness } from './harness.ts';
 import { FollowRecorder } from './recorders.ts';

@@ -1,7 +1,7 @@
 /** What stands in topics for everybody to see (read_committed), read by a client that is not KafkaJS. */
 import { openReader } from '../../src/app/verify/readers/open.ts';
 import type { ReadRecord } from '../../src/app/verify/readers/reader.ts';
-import { realClock } from '../../src/kafka/memory/real-clock.ts';
+import { realClock } from '../../src/base/clock.ts';
 
 export interface TopicContent {
   readonly records: readonly ReadRecord[];

@@ -17,7 +17,7 @@ import { loadSettings, type Settings } from '../../src/app/settings.ts';
 import { createLogger } from '../../src/app/telemetry.ts';
 import { reconcileTopics, topicSettings } from '../../src/app/topic-settings.ts';
 import { runVerify, VERIFY_DEFAULTS, type VerifyOptions, type VerifyReport } from '../../src/app/verify/index.ts';
-import { realClock } from '../../src/kafka/memory/real-clock.ts';
+import { realClock } from '../../src/base/clock.ts';
 import type { Log, TopicPartition } from '../../src/kafka/port.ts';
 import { type TopicNames, topicNames } from '../../src/kafka/topics.ts';
 import type { FloodOptions, FloodTarget } from '../../src/simulator/flood/options.ts';

@@ -1,6 +1,6 @@
 /** `cn-kustomer verify <manifest>`: accounts for every change of a flood. */
 import { Option } from 'commander';
-import { realClock } from '../../kafka/memory/real-clock.ts';
+import { realClock } from '../../base/clock.ts';
 import { kafkaSettings, openLogBriefly } from '../log.ts';
 import type { Settings } from '../settings.ts';
 import {

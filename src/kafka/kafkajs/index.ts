@@ -1,7 +1,7 @@
 /** The log port on a real Kafka, through KafkaJS 2.2.4. The traps of that client are handled in this folder and nowhere else. */
 import './quirks.ts'; // before kafkajs
+import { realClock } from '../../base/clock.ts';
 import { CodedError } from '../../base/errors.ts';
-import { realClock } from '../memory/real-clock.ts';
 import type {
   GroupMember,
   GroupOptions,

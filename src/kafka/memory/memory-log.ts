@@ -2,6 +2,8 @@
  * The log port in memory: one broker, and one client of it per `Log`. Deterministic under a virtual clock; under a real
  * one it yields to the event loop between batches, so that a service running on it keeps answering.
  */
+
+import { realClock } from '../../base/clock.ts';
 import { CodedError } from '../../base/errors.ts';
 import type {
   Clock,
@@ -22,7 +24,6 @@ import type { MemoryFaults } from './faults.ts';
 import { MemoryGroupMember } from './group-member.ts';
 import { MemoryProducer, MemoryTransactionalProducer } from './producers.ts';
 import { MemoryReader } from './reader.ts';
-import { realClock } from './real-clock.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 export interface MemoryLogOptions {

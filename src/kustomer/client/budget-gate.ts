@@ -8,6 +8,8 @@
  * Q3 Every grant is ended exactly once, whatever the call does: `run` owns it from grant to end.
  * Q4 One sleeper at most, however many wait.
  */
+
+import { type Clock, steadyClock } from '../../base/clock.ts';
 import { CodedError } from '../../base/errors.ts';
 import {
   type BudgetConfig,
@@ -23,7 +25,6 @@ import {
 } from '../budget/budget.ts';
 import { CALL_KINDS, type CallKind, LANES, type Lane } from '../budget/lanes.ts';
 import type { AnswerHeaders } from '../budget/rate-headers.ts';
-import { type Clock, steadyClock } from './clock.ts';
 
 /** What became of the call, as far as the budget is concerned. */
 export type CallEnd =

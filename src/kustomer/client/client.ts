@@ -6,13 +6,14 @@
  * K3 The API key is revealed in one header and nowhere else; should Kustomer quote it, it is blotted out.
  * K4 Only the organisation's own host is ever asked: links to another are refused, redirects are not followed.
  */
+
+import { type Clock, steadyClock } from '../../base/clock.ts';
 import { CodedError, hasCode } from '../../base/errors.ts';
 import type { Secret } from '../../base/secret.ts';
 import type { CallKind, Lane } from '../budget/lanes.ts';
 import { type BaseOptions, baseOf, linkPath, pathOf, type Query } from './base-url.ts';
 import type { BudgetGate, CallEnd, GateHealth } from './budget-gate.ts';
 import { classify, type Effect, type WireResult } from './classify.ts';
-import { type Clock, steadyClock } from './clock.ts';
 import { type Failure, failure, type Outcome } from './outcome.ts';
 import { createTransport, DEFAULT_TIMEOUTS, type Exchange, type Timeouts } from './transport.ts';
 

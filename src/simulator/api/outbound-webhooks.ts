@@ -1,5 +1,5 @@
 /** Outbound webhooks: set up, look at, change, delete; the events one can ask for; the delivery log. */
-import { EVENT_NAMES } from '../model/event.ts';
+import { EVENT_NAMES } from '../../kustomer/event-names.ts';
 import { isoTime } from '../model/resource.ts';
 import type { Org } from '../org.ts';
 import type { Transaction } from '../webhooks/delivery-queue.ts';

@@ -1,23 +1,6 @@
 /** What the vendor tells about one change: the body of an outbound webhook. */
+import type { EventName } from '../../kustomer/event-names.ts';
 import { type Changes, type EventType, isoTime, type Resource, type ResourceType } from './resource.ts';
-
-/** The twelve names an outbound webhook can subscribe to. */
-export const EVENT_NAMES = [
-  'kustomer.customer.create',
-  'kustomer.customer.update',
-  'kustomer.conversation.create',
-  'kustomer.conversation.update',
-  'kustomer.message.create',
-  'kustomer.message.update',
-  'kustomer.user.create',
-  'kustomer.user.update',
-  'kustomer.team.create',
-  'kustomer.team.update',
-  'kustomer.tag.create',
-  'kustomer.tag.update',
-] as const;
-
-export type EventName = (typeof EVENT_NAMES)[number];
 
 export interface Snapshot {
   readonly type: ResourceType;

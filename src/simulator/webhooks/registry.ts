@@ -1,6 +1,7 @@
 /** The outbound webhooks of one organisation: what the vendor lets one set up, and its refusals. */
 import { z } from 'zod';
-import { EVENT_NAMES, type ModelEvent } from '../model/event.ts';
+import { EVENT_NAMES } from '../../kustomer/event-names.ts';
+import type { ModelEvent } from '../model/event.ts';
 import type { IdSource, Random } from '../model/random.ts';
 import { DeliveryQueue, type QueueOptions } from './delivery-queue.ts';
 import { deliveryTimes, type Faults } from './faults.ts';

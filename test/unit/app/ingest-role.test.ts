@@ -3,8 +3,8 @@ import { afterEach, expect, test, vi } from 'vitest';
 import { startIngestRole } from '../../../src/app/roles/ingest.ts';
 import { loadSettings } from '../../../src/app/settings.ts';
 import { createMetrics } from '../../../src/app/telemetry.ts';
+import { realClock } from '../../../src/base/clock.ts';
 import { createMemoryLog } from '../../../src/kafka/memory/index.ts';
-import { realClock } from '../../../src/kafka/memory/real-clock.ts';
 import { connection, event, signature } from '../ingest/fixtures.ts';
 
 afterEach(() => {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { EVENT_NAMES, type ModelEvent } from '../../../src/simulator/model/event.ts';
+import { EVENT_NAMES } from '../../../src/kustomer/event-names.ts';
+import type { ModelEvent } from '../../../src/simulator/model/event.ts';
 import { Organisation, SYSTEM } from '../../../src/simulator/model/organisation.ts';
 import { createIds, createRandom } from '../../../src/simulator/model/random.ts';
 import { mutate, type Resource } from '../../../src/simulator/model/resource.ts';

@@ -13,8 +13,8 @@ import {
   type ReadRecord,
   type TopicReader,
 } from '../../../../src/app/verify/readers/reader.ts';
+import { realClock } from '../../../../src/base/clock.ts';
 import { hasCode } from '../../../../src/base/errors.ts';
-import { realClock } from '../../../../src/kafka/memory/real-clock.ts';
 import type { Append, Log, LogProducer } from '../../../../src/kafka/port.ts';
 import type { LogHarness } from '../../../contract/harness.ts';
 import { brokersOfThisRun, KafkaBench } from '../../../contract/kafkajs-harness.ts';

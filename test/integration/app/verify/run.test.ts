@@ -13,7 +13,7 @@ import {
   type VerifyOptions,
   verifyExitCode,
 } from '../../../../src/app/verify/index.ts';
-import { realClock } from '../../../../src/kafka/memory/real-clock.ts';
+import { realClock } from '../../../../src/base/clock.ts';
 import type { Append, Log } from '../../../../src/kafka/port.ts';
 import { topicNames } from '../../../../src/kafka/topics.ts';
 import type { LogHarness } from '../../../contract/harness.ts';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type ManifestEntry, readManifest } from '../../../../src/app/verify/manifest.ts';
-import { realClock } from '../../../../src/kafka/memory/real-clock.ts';
+import { realClock } from '../../../../src/base/clock.ts';
 
 const HEADER = { kind: 'header', version: 1, startedAtMs: 1, targets: [{ tenantId: 't_a', connectionId: 'cn_a' }] };
 const SEND = {
