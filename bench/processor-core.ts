@@ -8,7 +8,7 @@
  * that neighbours on the machine count less; V8's helper threads (concurrent garbage collection) are not in it.
  */
 import { createEnvelopeType } from '../src/fibric/avro.ts';
-import type { Connection } from '../src/fibric/connection.ts';
+import { CONNECTION_SETTINGS, type Connection } from '../src/fibric/connection.ts';
 import { changeIds } from '../src/fibric/envelope.ts';
 import { HEADER } from '../src/kafka/headers.ts';
 import type { LogRecord } from '../src/kafka/port.ts';
@@ -36,7 +36,10 @@ const CONNECTION: Connection = {
   name: 'bench',
   subdomain: 'acme',
   orgId: null,
-  settings: { extendedEvents: false, machineUserId: '5a8f1c2e9b1d4e0012ab34ff' },
+  apiBaseUrl: null,
+  hasApiKey: false,
+  startedAtMs: 0,
+  settings: { ...CONNECTION_SETTINGS, machineUserId: '5a8f1c2e9b1d4e0012ab34ff' },
 };
 
 /** mulberry32: the same records in every run. */

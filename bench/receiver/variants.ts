@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http';
 import fastify from 'fastify';
 import { pino } from 'pino';
 import { Secret } from '../../src/base/secret.ts';
-import type { ConnectionWithTokens } from '../../src/fibric/connection.ts';
+import { CONNECTION_SETTINGS, type ConnectionWithTokens } from '../../src/fibric/connection.ts';
 import type { RawAppender } from '../../src/ingest/ports.ts';
 import { createReceiver, RECEIVER_DEFAULTS, WEBHOOK_PATH } from '../../src/ingest/receiver.ts';
 import { decideBody, prepareConnection } from '../../src/ingest/webhook-decision.ts';
@@ -19,8 +19,12 @@ export const CONNECTION: ConnectionWithTokens = {
   name: 'bench',
   subdomain: 'acme',
   orgId: '5a8f1c2e9b1d4e0012ab34cd',
-  settings: { extendedEvents: false, machineUserId: null },
+  apiBaseUrl: null,
+  hasApiKey: false,
+  startedAtMs: 0,
+  settings: CONNECTION_SETTINGS,
   webhookTokens: [new Secret(TOKEN)],
+  apiKey: null,
 };
 
 const connections = { get: (id: string) => (id === CONNECTION.connectionId ? CONNECTION : undefined) };

@@ -4,7 +4,7 @@
  * parse → derive → dedupe → encode, record by record. What the partition session gets back is one transaction's worth.
  */
 import { CodedError, type ErrorCode } from '../base/errors.ts';
-import type { Connection, ConnectionSettings } from '../fibric/connection.ts';
+import { CONNECTION_SETTINGS, type Connection } from '../fibric/connection.ts';
 import type { Envelope } from '../fibric/envelope.ts';
 import type { EventType } from '../fibric/events/index.ts';
 import { type Channel, HEADER } from '../kafka/headers.ts';
@@ -57,8 +57,6 @@ export interface ProcessorOutcome {
   readonly collapsed: number;
 }
 
-/** For a connection that is no longer known: its records are still the tenant's. */
-const DEFAULT_SETTINGS: ConnectionSettings = { extendedEvents: false, machineUserId: null };
 const CHANNELS: ReadonlySet<string> = new Set(['webhook', 'poll', 'backfill', 'replay'] satisfies Channel[]);
 /** Headers that go on with the envelope, as they are. */
 const PASSED_ON = [HEADER.connection, HEADER.receivedAt, HEADER.traceparent] as const;
@@ -158,7 +156,8 @@ class Batch {
 
     const known = this.#deps.connections.get(connectionId);
     const connection = known?.tenantId === tenantId ? known : undefined;
-    const settings = connection?.settings ?? DEFAULT_SETTINGS;
+    // The records of a connection that is no longer known are still the tenant's.
+    const settings = connection?.settings ?? CONNECTION_SETTINGS;
     const { event } = parsed;
     const derived = derive(event, settings);
     if (derived === null) {

@@ -1,7 +1,7 @@
 /** test/fixtures/events: raw bodies in, envelopes out, as plain JSON that any team can run against. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { createEnvelopeType } from '../../src/fibric/avro.ts';
-import type { Connection } from '../../src/fibric/connection.ts';
+import { CONNECTION_SETTINGS, type Connection } from '../../src/fibric/connection.ts';
 import { HEADER } from '../../src/kafka/headers.ts';
 import type { Append, LogRecord } from '../../src/kafka/port.ts';
 import type { StateView } from '../../src/kafka/task.ts';
@@ -62,7 +62,14 @@ export function connectionOf({ connection }: EventFixture): Connection {
     name: 'fixture',
     subdomain: 'acme',
     orgId: null,
-    settings: { extendedEvents: connection.extended_events, machineUserId: connection.machine_user_id },
+    apiBaseUrl: null,
+    hasApiKey: false,
+    startedAtMs: 0,
+    settings: {
+      ...CONNECTION_SETTINGS,
+      extendedEvents: connection.extended_events,
+      machineUserId: connection.machine_user_id,
+    },
   };
 }
 

@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { CodedError } from '../../base/errors.ts';
 import type { Secret } from '../../base/secret.ts';
-import type { Connection, ConnectionWithTokens } from '../../fibric/connection.ts';
+import { CONNECTION_SETTINGS, type Connection, type ConnectionWithTokens } from '../../fibric/connection.ts';
 import { alignColumns, printable } from '../text-table.ts';
 import { type ConnectionInput, checkToken, parseConnectionInput } from './connection-input.ts';
 import type { ConnectionStore, Resealed } from './store.ts';
@@ -14,6 +14,7 @@ export interface AddOptions {
   /** Called only when a token is needed: for a new connection, and for `--rotate`. */
   readonly readToken: () => Promise<Secret>;
   readonly random?: (bytes: number) => Buffer;
+  readonly nowMs?: number;
 }
 
 export interface AddResult {
@@ -30,13 +31,14 @@ export async function addConnection({
   options,
   readToken,
   random = randomBytes,
+  nowMs = Date.now(),
 }: AddOptions): Promise<AddResult> {
   const input = parseConnectionInput(options);
   const existing = find(store, input);
   if (existing === undefined && (input.rotate || input.dropOld)) {
     throw new CodedError('connection_unknown', 'there is no such connection whose tokens could be changed');
   }
-  const connection = existing === undefined ? create(input, random) : update(existing, input);
+  const connection = existing === undefined ? create(input, random, nowMs) : update(existing, input);
   const token = existing === undefined || input.rotate ? checkToken(await readToken()) : undefined;
   const added = await store.add({ connection, token, dropOld: input.dropOld });
   return { connection: added, created: existing === undefined };
@@ -113,7 +115,7 @@ function find(store: ConnectionStore, input: ConnectionInput): ConnectionWithTok
     );
 }
 
-function create(input: ConnectionInput, random: (bytes: number) => Buffer): Connection {
+function create(input: ConnectionInput, random: (bytes: number) => Buffer, nowMs: number): Connection {
   const { name, subdomain } = input;
   if (name === undefined || subdomain === undefined) {
     const missing = [...(name === undefined ? ['--name'] : []), ...(subdomain === undefined ? ['--subdomain'] : [])];
@@ -127,12 +129,19 @@ function create(input: ConnectionInput, random: (bytes: number) => Buffer): Conn
     name,
     subdomain,
     orgId: input.org ?? null,
-    settings: { extendedEvents: input.extendedEvents ?? false, machineUserId: input.machineUser ?? null },
+    apiBaseUrl: null,
+    hasApiKey: false,
+    startedAtMs: nowMs,
+    settings: {
+      ...CONNECTION_SETTINGS,
+      extendedEvents: input.extendedEvents ?? false,
+      machineUserId: input.machineUser ?? null,
+    },
   };
 }
 
 function update(existing: ConnectionWithTokens, input: ConnectionInput): Connection {
-  const { webhookTokens: _secret, ...connection } = existing;
+  const { webhookTokens: _tokens, apiKey: _key, ...connection } = existing;
   return {
     ...connection,
     resellerId: input.reseller ?? connection.resellerId,
@@ -141,6 +150,7 @@ function update(existing: ConnectionWithTokens, input: ConnectionInput): Connect
     subdomain: input.subdomain ?? connection.subdomain,
     orgId: input.org ?? connection.orgId,
     settings: {
+      ...connection.settings,
       extendedEvents: input.extendedEvents ?? connection.settings.extendedEvents,
       machineUserId: input.machineUser ?? connection.settings.machineUserId,
     },

@@ -32,7 +32,9 @@ export function planConnection(change: ConnectionChange, { existing, all }: Plan
   if (others.some((other) => other.tenantId === tenantId && other.name === name)) {
     throw conflict(`the tenant has another connection of the name ${name}`, connection);
   }
-  return { ...connection, webhookTokens: planTokens(existing?.webhookTokens ?? [], change) };
+  const apiKey = existing?.apiKey ?? null;
+  const webhookTokens = planTokens(existing?.webhookTokens ?? [], change);
+  return { ...connection, hasApiKey: apiKey !== null, webhookTokens, apiKey };
 }
 
 function planTokens(live: readonly Secret[], { connection, token, dropOld }: ConnectionChange): readonly Secret[] {

@@ -1,7 +1,7 @@
 /** A connection as a record of the control topic: key `connection/<tenant>/<connection>`, value JSON, tokens sealed. */
 import { z } from 'zod';
 import { CodedError } from '../../base/errors.ts';
-import type { Connection, ConnectionWithTokens } from '../../fibric/connection.ts';
+import { CONNECTION_SETTINGS, type Connection, type ConnectionWithTokens } from '../../fibric/connection.ts';
 import { TENANT_ID } from '../../kafka/topics.ts';
 import type { Keyring, SealContext } from './seal.ts';
 
@@ -45,6 +45,7 @@ const recordSchema = z.object({
   settings: z.object({ extended_events: z.boolean(), machine_user_id: z.string().nullable() }),
   webhook_tokens: z.array(z.string()),
   created_at_ms: z.number(),
+  started_at_ms: z.number().optional(),
 });
 
 export function encodeConnection(stored: Omit<StoredConnection, 'staleSeal'>, keyring: Keyring): Buffer {
@@ -63,6 +64,7 @@ export function encodeConnection(stored: Omit<StoredConnection, 'staleSeal'>, ke
     },
     webhook_tokens: connection.webhookTokens.map((token) => keyring.seal(token, context)),
     created_at_ms: stored.createdAtMs,
+    started_at_ms: connection.startedAtMs,
   };
   return Buffer.from(JSON.stringify(record));
 }
@@ -91,7 +93,11 @@ export function describeConnection(key: ConnectionKey, value: Buffer): Described
       name: record.name,
       subdomain: record.subdomain,
       orgId: record.org_id,
+      apiBaseUrl: null,
+      hasApiKey: false,
+      startedAtMs: record.started_at_ms ?? record.created_at_ms,
       settings: {
+        ...CONNECTION_SETTINGS,
         extendedEvents: record.settings.extended_events,
         machineUserId: record.settings.machine_user_id,
       },
@@ -106,7 +112,11 @@ export function openTokens(described: DescribedConnection, keyring: Keyring): St
   const { connection, createdAtMs, sealedTokens } = described;
   const context = sealContext(connection);
   return {
-    connection: { ...connection, webhookTokens: sealedTokens.map((sealed) => keyring.open(sealed, context)) },
+    connection: {
+      ...connection,
+      webhookTokens: sealedTokens.map((sealed) => keyring.open(sealed, context)),
+      apiKey: null,
+    },
     createdAtMs,
     staleSeal: sealedTokens.some((sealed) => keyring.isStale(sealed)),
   };

@@ -1,6 +1,8 @@
 /** Connections of floods: their own tenants, added when missing, their tokens opened with the master key. */
+
 import { randomBytes } from 'node:crypto';
 import { Secret } from '../../base/secret.ts';
+import { CONNECTION_SETTINGS } from '../../fibric/connection.ts';
 import type { FloodTarget } from '../../simulator/flood/options.ts';
 import type { ConnectionStore } from '../control/store.ts';
 
@@ -27,7 +29,10 @@ export async function floodTargets(
       name: 'flood',
       subdomain: `flood${number}`,
       orgId,
-      settings: { extendedEvents: false, machineUserId: null },
+      apiBaseUrl: null,
+      hasApiKey: false,
+      startedAtMs: 0,
+      settings: CONNECTION_SETTINGS,
     };
     const live =
       store.get(connectionId) ??

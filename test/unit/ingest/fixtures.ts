@@ -1,5 +1,5 @@
 import { Secret } from '../../../src/base/secret.ts';
-import type { ConnectionWithTokens } from '../../../src/fibric/connection.ts';
+import { CONNECTION_SETTINGS, type ConnectionWithTokens } from '../../../src/fibric/connection.ts';
 import type { RawAppender } from '../../../src/ingest/ports.ts';
 import type { Append } from '../../../src/kafka/port.ts';
 import { sign, signingKey } from '../../../src/kustomer/signature.ts';
@@ -16,8 +16,12 @@ export function connection(patch: Partial<ConnectionWithTokens> = {}): Connectio
     name: 'prod',
     subdomain: 'acme',
     orgId: ORG,
-    settings: { extendedEvents: false, machineUserId: null },
+    apiBaseUrl: null,
+    hasApiKey: false,
+    startedAtMs: 0,
+    settings: CONNECTION_SETTINGS,
     webhookTokens: [new Secret(TOKEN)],
+    apiKey: null,
     ...patch,
   };
 }

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { CONNECTION_SETTINGS } from '../../../src/fibric/connection.ts';
 import type { KustomerEvent } from '../../../src/kustomer/event.ts';
 import { parseEvent } from '../../../src/kustomer/parse.ts';
 import { derive } from '../../../src/processors/derive.ts';
@@ -7,7 +8,7 @@ import { envelopeRecord } from '../../../src/processors/envelope.ts';
 import { satisfactionIdentity, statusIdentity, statusTime } from '../../../src/processors/identity.ts';
 import { envelopeType } from '../../support/event-fixtures.ts';
 
-const SETTINGS = { extendedEvents: true, machineUserId: 'u1' };
+const SETTINGS = { ...CONNECTION_SETTINGS, extendedEvents: true, machineUserId: 'u1' };
 const ATTRIBUTION = { tenantId: 't', connectionId: 'c', resellerId: null, workspaceId: null };
 
 function update(
