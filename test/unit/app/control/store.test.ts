@@ -235,7 +235,7 @@ describe('the connection store', () => {
     const store = await open();
     await add(store, { extendedEvents: true, reseller: 'r_1' });
     const stranger = await open(createKeyring([randomBytes(32)]));
-    const { webhookTokens: _secret, ...described } = store.get('cn_a') ?? expect.unreachable();
+    const { webhookTokens: _secret, apiKey: _key, ...described } = store.get('cn_a') ?? expect.unreachable();
     expect(stranger.get('cn_a')).toBeUndefined();
     expect(stranger.unreadable('cn_a')).toBe(true);
     expect(stranger.describe('cn_a')).toEqual(described);
