@@ -116,6 +116,12 @@ export const SETTINGS = {
     integer(1, 1024),
   ),
   eventPartitions: setting('EVENT_PARTITIONS', '4', 'Partitions of each envelope topic.', integer(1, 1024)),
+  cursorPartitions: setting(
+    'CURSOR_PARTITIONS',
+    '8',
+    'Partitions of the cursor topic: most processes that can poll side by side. Changing it is a migration.',
+    integer(1, 1024),
+  ),
   shards: setting(
     'PROCESS_SHARDS',
     '4',

@@ -11,6 +11,7 @@ export function topicSettings(settings: Settings): TopicSettings {
     prefix: settings.topicPrefix,
     rawPartitions: settings.rawPartitions,
     eventPartitions: settings.eventPartitions,
+    cursorPartitions: settings.cursorPartitions,
     stateRetentionMs: settings.stateRetentionMs,
     rawRetentionMs: settings.rawRetentionMs,
     ...(settings.replicationFactor === undefined ? {} : { replicationFactor: settings.replicationFactor }),

@@ -11,6 +11,8 @@ export interface TopicSettings {
   readonly prefix: string;
   readonly rawPartitions: number;
   readonly eventPartitions: number;
+  /** Changing it moves connections to other owners, away from their cursors: a migration, as with raw. */
+  readonly cursorPartitions: number;
   /** Absent = the broker's default. */
   readonly replicationFactor?: number;
   /** How long the dedupe state and raw records are kept. */
@@ -22,9 +24,17 @@ export const TOPIC_DEFAULTS: TopicSettings = {
   prefix: '',
   rawPartitions: 4,
   eventPartitions: 4,
+  cursorPartitions: 8,
   stateRetentionMs: 90 * 86_400_000,
   rawRetentionMs: 14 * 86_400_000,
 };
+
+/** A partition is one organisation's arithmetic at a time: few are enough, and each is one more transactional.id. */
+const BUDGET_PARTITIONS = 4;
+/** An ask is answered or given up within seconds. */
+const ASKS_RETENTION_MS = 10 * 60_000;
+/** The largest raw record and what headers it may gain on its way. */
+const RAW_AND_HEADERS_BYTES = '2162688';
 
 /** Tenant ids that may become part of a topic name (Kafka allows [a-zA-Z0-9._-], 249 characters in all). */
 export const TENANT_ID = /^[a-zA-Z0-9][a-zA-Z0-9_-]{0,99}$/;
@@ -34,6 +44,13 @@ export interface TopicNames {
   readonly state: string;
   readonly dead: string;
   readonly control: string;
+  /** Where each connection's polls and backfill stand. */
+  readonly cursors: string;
+  /** Customer bodies that wait for their orders. */
+  readonly enrich: string;
+  /** Who wants to call a vendor's organisation, and who may. */
+  readonly budgetAsks: string;
+  readonly budgetLeases: string;
   /** Topic of one tenant's envelopes. The only place that knows the rule. */
   events(tenantId: string): string;
 }
@@ -44,6 +61,10 @@ export function topicNames(prefix: string): TopicNames {
     state: `${prefix}kustomer.state`,
     dead: `${prefix}kustomer.dead`,
     control: `${prefix}fibric.control`,
+    cursors: `${prefix}kustomer.cursors`,
+    enrich: `${prefix}kustomer.enrich`,
+    budgetAsks: `${prefix}kustomer.budget.asks`,
+    budgetLeases: `${prefix}kustomer.budget.leases`,
     events: (tenantId) => `${prefix}fibric.events.${tenantId}`,
   };
 }
@@ -72,7 +93,7 @@ export function fixedTopics(settings: TopicSettings): readonly TopicSpec[] {
         'retention.ms': String(settings.stateRetentionMs),
         'min.cleanable.dirty.ratio': '0.3',
         'segment.bytes': '134217728',
-        'max.message.bytes': '2162688',
+        'max.message.bytes': RAW_AND_HEADERS_BYTES,
       },
     },
     {
@@ -82,12 +103,46 @@ export function fixedTopics(settings: TopicSettings): readonly TopicSpec[] {
       config: {
         'cleanup.policy': 'delete',
         'retention.ms': String(settings.stateRetentionMs),
-        // The largest raw record and the headers of a dead letter.
-        'max.message.bytes': '2162688',
+        'max.message.bytes': RAW_AND_HEADERS_BYTES,
       },
     },
     { name: names.control, partitions: 1, ...replication, config: { 'cleanup.policy': 'compact' } },
+    { name: names.cursors, partitions: settings.cursorPartitions, ...replication, config: ownedConfig(3_600_000) },
+    {
+      name: names.enrich,
+      partitions: settings.rawPartitions,
+      ...replication,
+      config: {
+        'cleanup.policy': 'delete',
+        'retention.ms': String(settings.rawRetentionMs),
+        'max.message.bytes': RAW_AND_HEADERS_BYTES,
+      },
+    },
+    {
+      name: names.budgetAsks,
+      partitions: BUDGET_PARTITIONS,
+      ...replication,
+      config: {
+        'cleanup.policy': 'delete',
+        'retention.ms': String(ASKS_RETENTION_MS),
+        'segment.ms': String(ASKS_RETENTION_MS / 2),
+      },
+    },
+    { name: names.budgetLeases, partitions: BUDGET_PARTITIONS, ...replication, config: ownedConfig(600_000) },
   ];
+}
+
+/**
+ * A compacted topic of few keys, often rewritten, that is read from its start at every change of owner: only closed
+ * segments are cleaned, so they close early.
+ */
+function ownedConfig(segmentMs: number): Readonly<Record<string, string>> {
+  return {
+    'cleanup.policy': 'compact',
+    'min.cleanable.dirty.ratio': '0.1',
+    'segment.ms': String(segmentMs),
+    'segment.bytes': '16777216',
+  };
 }
 
 /** The topic of one tenant's envelopes. */
@@ -100,7 +155,7 @@ export function eventsTopic(settings: TopicSettings, tenantId: string): TopicSpe
       'cleanup.policy': 'delete',
       'retention.ms': String(settings.stateRetentionMs),
       // An envelope can come close to the body it was made of, and the brokers' default is less than a body may have.
-      'max.message.bytes': '2162688',
+      'max.message.bytes': RAW_AND_HEADERS_BYTES,
     },
   };
 }

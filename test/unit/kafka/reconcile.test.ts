@@ -35,6 +35,23 @@ describe('topics plan', () => {
     expect(state?.config['cleanup.policy']).toBe('compact,delete');
   });
 
+  test('what is owned is compacted and restored from small segments; what waits is deleted in its time', () => {
+    const topics = new Map(
+      fixedTopics({ ...TOPIC_DEFAULTS, rawPartitions: 7, cursorPartitions: 5 }).map((topic) => [topic.name, topic]),
+    );
+    const found = ['kustomer.cursors', 'kustomer.enrich', 'kustomer.budget.asks', 'kustomer.budget.leases'].map(
+      (name) => topics.get(name),
+    );
+    expect(found.map((topic) => topic?.partitions)).toEqual([5, 7, 4, 4]);
+    expect(found.map((topic) => topic?.config['cleanup.policy'])).toEqual(['compact', 'delete', 'delete', 'compact']);
+    expect(found[1]?.config['retention.ms']).toBe(topics.get('kustomer.raw')?.config['retention.ms']);
+    expect(Number(found[2]?.config['segment.ms'])).toBeLessThan(Number(found[2]?.config['retention.ms']));
+    for (const owned of [found[0], found[3]]) {
+      expect(Number(owned?.config['segment.bytes'])).toBeLessThanOrEqual(2 ** 24);
+      expect(owned?.config).not.toHaveProperty('retention.ms');
+    }
+  });
+
   test('the prefix goes before every name', () => {
     const settings = { ...TOPIC_DEFAULTS, prefix: 'x.' };
     const names = [...fixedTopics(settings), eventsTopic(settings, 't_a')].map((topic) => topic.name);
