@@ -1,18 +1,12 @@
 /** The thread of a threaded producer: a KafkaProducer that is told what to send. One batch at a time. */
 import './quirks.ts'; // before kafkajs
 import { workerData } from 'node:worker_threads';
+import { type PlainError, toPlain } from '../../base/plain-error.ts';
 import { coded } from './failures.ts';
 import type { Logger } from './logging.ts';
 import { packedTopicMessages } from './produce-request.ts';
 import { KafkaProducer } from './producer.ts';
-import {
-  type FromThread,
-  type LogLevel,
-  type PlainError,
-  type ThreadData,
-  type ToThread,
-  toPlain,
-} from './thread-protocol.ts';
+import type { FromThread, LogLevel, ThreadData, ToThread } from './thread-protocol.ts';
 
 const { settings, clientId, port } = workerData as ThreadData;
 

@@ -4,7 +4,7 @@
  * all the time. The memory is the sender's to write until `append`, and the thread's until `settled`.
  */
 import type { MessagePort } from 'node:worker_threads';
-import { CodedError, ERROR_TABLE, type ErrorCode } from '../../base/errors.ts';
+import type { PlainError } from '../../base/plain-error.ts';
 import type { ResolvedSettings } from './settings.ts';
 
 /** What the thread is started with; the settings hold the broker's password and go nowhere else. */
@@ -28,19 +28,3 @@ export type FromThread =
   | { readonly kind: 'settled'; readonly error?: PlainError }
   | { readonly kind: 'closed'; readonly error?: PlainError }
   | { readonly kind: 'log'; readonly level: LogLevel; readonly fields: object; readonly message: string };
-
-/** A CodedError as data. Causes stay behind: their messages are part of the message. */
-export interface PlainError {
-  readonly code: string;
-  readonly message: string;
-  readonly detail: CodedError['detail'];
-}
-
-export function toPlain({ code, message, detail }: CodedError): PlainError {
-  return { code, message, detail };
-}
-
-export function fromPlain({ code, message, detail }: PlainError): CodedError {
-  const known = Object.hasOwn(ERROR_TABLE, code) ? (code as ErrorCode) : 'log_fatal';
-  return new CodedError(known, message, detail);
-}

@@ -15,11 +15,12 @@
  */
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { CodedError } from '../../base/errors.ts';
+import { fromPlain, type PlainError } from '../../base/plain-error.ts';
 import type { Append, LogProducer } from '../port.ts';
 import { coded, messageOf } from './failures.ts';
 import { packBatch, roomFor } from './packed.ts';
 import type { ClientOptions } from './settings.ts';
-import { type FromThread, fromPlain, type PlainError, type ThreadData, type ToThread } from './thread-protocol.ts';
+import type { FromThread, ThreadData, ToThread } from './thread-protocol.ts';
 import { withDeadline } from './waiting.ts';
 
 /** What the thread gets beyond its own deadline before it counts as silent. */
