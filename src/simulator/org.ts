@@ -3,8 +3,10 @@ import { type Access, type AccessOptions, accessSchema } from './access.ts';
 import { type Behaviour, type BehaviourOptions, behaviourSchema } from './behaviour.ts';
 import { type LimitOptions, Limits, limitsSchema } from './limits/limits.ts';
 import type { ModelEvent } from './model/event.ts';
+import { createKobject } from './model/kobjects.ts';
 import { Organisation } from './model/organisation.ts';
 import { createIds, createRandom, type IdSource, type Random } from './model/random.ts';
+import type { Relationship } from './model/resource.ts';
 import type { SlaPolicy } from './model/sla.ts';
 import { openConversation, staffOrganisation, trafficStep } from './model/traffic.ts';
 import { RequestFaults } from './requests/faults.ts';
@@ -24,8 +26,10 @@ export interface OrgOptions {
   readonly apiKey: string;
   /** Conversations there from the start, known to no webhook. */
   readonly conversations?: number | undefined;
-  /** They were made evenly over so long before the start; all at the start by default. */
+  /** They were made evenly over so long before the start; by default one every second. */
   readonly historyMs?: number | undefined;
+  /** Custom objects of the klass `order`, spread over those conversations' customers. */
+  readonly orders?: number | undefined;
   readonly access?: AccessOptions | undefined;
   readonly limits?: LimitOptions | undefined;
   readonly search?: SearchOptions | undefined;
@@ -43,6 +47,18 @@ export interface CustomerMerge {
   readonly sourceId: string;
   readonly targetId: string;
   readonly atMs: number;
+}
+
+/** What became of a request, as far as the caller can know. */
+export interface Answered {
+  readonly atMs: number;
+  readonly method: string;
+  /** Without the query. */
+  readonly path: string;
+  readonly status: number;
+  readonly body: unknown;
+  /** False when the answer was spoiled or swallowed on its way. */
+  readonly arrived: boolean;
 }
 
 export interface OrgSetup {
@@ -80,6 +96,7 @@ export class Org {
   readonly #faultDraws: Random;
   readonly #queued: () => void;
   readonly #newId: IdSource;
+  readonly #answerObservers: ((answered: Answered) => void)[] = [];
 
   constructor(options: OrgOptions, setup: OrgSetup) {
     const seed = `${setup.seed}:${options.name}`;
@@ -113,12 +130,31 @@ export class Org {
     const machine = { name: 'API key', email: `api@${options.name}.example`, userType: 'machine' } as const;
     this.machineUserId = (this.organisation.createUser(setup.nowMs, machine)[0] as ModelEvent).id;
     staffOrganisation(this.organisation, setup.nowMs);
-    const conversations = options.conversations ?? 0;
-    const stepMs = (options.historyMs ?? 0) / Math.max(1, conversations);
+    this.#makeHistory(options, setup.nowMs);
+  }
+
+  #makeHistory({ conversations = 0, orders = 0, historyMs = conversations * 1000 }: OrgOptions, nowMs: number): void {
+    const stepMs = historyMs / Math.max(1, conversations);
+    const ordersBy = (made: number): number => Math.floor((orders * made) / Math.max(1, conversations));
     for (let made = 0; made < conversations; made += 1) {
-      const atMs = setup.nowMs - Math.round(stepMs * (conversations - made));
-      openConversation(this.organisation, atMs, this.#traffic);
+      const atMs = nowMs - Math.round(stepMs * (conversations - made));
+      const events = openConversation(this.organisation, atMs, this.#traffic);
+      const conversation = events.find(({ type }) => type === 'conversation') as ModelEvent;
+      const customerId = conversation.body.data.relationships['customer'] as Relationship;
+      for (let order = ordersBy(made); order < ordersBy(made + 1); order += 1) {
+        const title = `Order ${FIRST_ORDER + order}`;
+        createKobject(this.organisation, atMs, 'order', { title, customerId: customerId.data?.id });
+      }
     }
+  }
+
+  /** Called with every answer to a request with this organisation's key, after whatever it did. */
+  observeAnswers(observer: (answered: Answered) => void): void {
+    this.#answerObservers.push(observer);
+  }
+
+  answered(answered: Answered): void {
+    for (const observer of this.#answerObservers) observer(answered);
   }
 
   /** Lets the clock do what it does by itself: SLA deadlines pass, snoozes elapse. Idempotent; call it freely. */
@@ -161,4 +197,5 @@ export class Org {
 }
 
 const OPENING_SHARE = 0.05;
+const FIRST_ORDER = 10_001;
 const MAX_MERGES = 10_000;

@@ -1,19 +1,19 @@
 /** `cn-kustomer simulate`: a Kustomer that behaves, for as long as wanted. */
-import { z } from 'zod';
-import { CodedError } from '../../base/errors.ts';
 import { createSimulator } from '../../simulator/server.ts';
-import { type FaultOptions, faultsSchema } from '../../simulator/webhooks/faults.ts';
 import type { AddCommand } from './add-command.ts';
-import { wholeNumber } from './options.ts';
+import { type SimulateFlags, simulatorOptions } from './simulate-options.ts';
 
-interface SimulateOptions {
-  readonly port: string;
-  readonly orgs: string[];
-  readonly seed: string;
-  readonly conversations: string;
-  readonly timeScale: string;
-  readonly faults?: string;
-}
+const AFTER_HELP = `
+JSON options take what the control surface takes under the same name (docs/simulator.md). What is left out keeps its default.
+
+Examples:
+  simulate --orgs acme globex --conversations 500 --history 90d --orders 200
+  simulate --sla firstResponse=15m nextReply=4h,2h,1h,30m,10m
+  simulate --limits '{"orgPerMinute":300,"searchPerMinute":100,"greedyPerMinute":250}'
+  simulate --search '{"lagMs":{"min":200,"max":2000},"stragglers":{"fraction":0.01,"lagMs":60000},"maxPages":5}'
+  simulate --faults '{"drop":0.3,"duplicate":0.3,"reorder":{"fraction":1,"windowMs":2000}}' --time-scale 3840
+  simulate --request-faults '[{"path":"/v1/customers/search","kind":"status","status":429,"retryAfterS":5,"count":20}]'
+  simulate --roles org.user.customer.read org.user.conversation.read`;
 
 export const addSimulate: AddCommand = (program, context) => {
   program
@@ -23,18 +23,25 @@ export const addSimulate: AddCommand = (program, context) => {
     .option('--orgs <name...>', 'organisations, told apart by their API keys', ['acme'])
     .option('--seed <text>', 'same seed, same ids, tokens, traffic and faults', '1')
     .option('--conversations <n>', 'conversations of each organisation at the start', '100')
-    .option('--time-scale <n>', 'divides the delays of the webhook retry schedule; 60 makes minutes of seconds', '1')
-    .option('--faults <json>', 'webhook faults: duplicate, reorder, drop, delay, burst (docs/simulator.md)')
-    .action(async (options: SimulateOptions) => {
-      const conversations = wholeNumber('--conversations', options.conversations, 1_000_000);
-      const orgs = options.orgs.map((name) => ({ name, apiKey: `key-${name}`, conversations }));
-      const simulator = createSimulator({
-        orgs,
-        seed: options.seed,
-        port: wholeNumber('--port', options.port, 65_535),
-        timeScale: wholeNumber('--time-scale', options.timeScale, 1_000_000),
-        ...(options.faults === undefined ? {} : { faults: parseFaults(options.faults) }),
-      });
+    .option('--history <span>', 'they were made evenly over so long before the start: 90s, 12h, 30d, …', '30d')
+    .option('--orders <n>', 'orders of their customers at the start, spread over them', '0')
+    .option('--klasses <name...>', 'classes of custom objects', ['order'])
+    .option('--sla <metric=span...>', 'clock of every conversation: firstResponse=15m nextReply=1h, or five spans')
+    .option('--limits <json>', 'rate limits, and a greedy consumer beside us')
+    .option('--search <json>', 'search: lag of the index, page caps, ties, horizon')
+    .option('--roles <role...>', 'what the API keys may do (default: everything)')
+    .option('--masked <attribute...>', 'attributes of customers the keys may not read: emails, phones')
+    .option('--behaviour <json>', 'what the vendor documents nowhere, or twice')
+    .option(
+      '--time-scale <n>',
+      'divides the delays of the webhook retry schedule: 60 makes minutes of seconds, 3840 switches a failing webhook off within a second',
+      '1',
+    )
+    .option('--faults <json>', 'webhook faults: duplicate, reorder, drop, delay, burst')
+    .option('--request-faults <json>', 'script of faults of requests: status, timeout, truncate, cut, slow, reset')
+    .addHelpText('after', AFTER_HELP)
+    .action(async (flags: SimulateFlags) => {
+      const simulator = createSimulator(simulatorOptions(flags));
       const { url } = await simulator.listen();
       context.print(`simulated Kustomer: ${url}/v1  (control: ${url}/_simulator/state)`);
       for (const { organisation, apiKey } of simulator.orgs) {
@@ -47,15 +54,3 @@ export const addSimulate: AddCommand = (program, context) => {
       await simulator.close();
     });
 };
-
-function parseFaults(text: string): FaultOptions {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw new CodedError('config_invalid', '--faults: not JSON; for example {"duplicate":0.2,"drop":0.05}');
-  }
-  const parsed = faultsSchema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  throw new CodedError('config_invalid', `--faults: ${z.prettifyError(parsed.error)}`);
-}

@@ -7,19 +7,16 @@ import { showCustomer } from './customers.ts';
 import { linksOf, pageAsked } from './paging.ts';
 import { type ApiAnswer, type ApiRequest, badParameter, type Route } from './route.ts';
 
-const MAX_PAGE_SIZE = 500;
-/** Nobody gets beyond it, however much there is. */
-const MAX_PAGES = 100;
-
 function search(request: ApiRequest, archive: boolean): ApiAnswer {
   const { org, body, query: parameters, nowMs } = request;
-  const { page, pageSize } = pageAsked(request, MAX_PAGE_SIZE);
+  const { maxPages, maxPageSize } = org.search.settings;
+  const { page, pageSize } = pageAsked(request, maxPageSize);
   const sortByAny = org.search.settings.sorting !== 'refused';
   const query = parseQuery(body, { archive, sortByAny });
-  if (page > MAX_PAGES) throw badParameter(`page must be at most ${MAX_PAGES}`, 'page');
+  if (page > maxPages) throw badParameter(`page must be at most ${maxPages}`, 'page');
   const { total, items } = org.search.search(query, { nowMs, archive, page, pageSize });
   const totalPages = Math.max(1, Math.ceil(total / pageSize));
-  const lastPage = Math.min(MAX_PAGES, totalPages);
+  const lastPage = Math.min(maxPages, totalPages);
   const links = linksOf(request, { page, pageSize, lastPage });
   const show = parameters['idsOnly'] === 'true' ? idOf : (item: Resource) => shown(org, item);
   return {

@@ -53,7 +53,16 @@ export function answerRequest(org: Org, incoming: Incoming): Outcome {
     fault: fault?.kind ?? null,
     tookEffect: runs && (computed?.status ?? 500) < 400,
   });
-  return { answer, headers: org.limits.headers(nowMs, answer.status), fault };
+  // What comes slowly does arrive, and an answer of a status is an answer.
+  const arrived = fault === null || fault.kind === 'slow' || fault.kind === 'status';
+  org.answered({ atMs: nowMs, method: route.method, path, status: answer.status, body: answer.body, arrived });
+  const headers = org.limits.headers(nowMs, answer.status);
+  const retryAfterS = fault?.kind === 'status' ? fault.retryAfterS : null;
+  return {
+    answer,
+    headers: retryAfterS === null ? headers : { ...headers, 'retry-after': String(retryAfterS) },
+    fault,
+  };
 }
 
 /** Why a key is refused; null when it is not. */

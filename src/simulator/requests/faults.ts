@@ -27,6 +27,8 @@ export const requestFaultSchema = z.strictObject({
   kind: z.enum(['status', 'timeout', 'truncate', 'cut', 'slow', 'reset']),
   /** For `status`. */
   status: z.int().min(400).max(599).default(503),
+  /** For `status`: the `Retry-After` it tells, in seconds; otherwise as `limits` has it. */
+  retryAfterS: z.int().min(0).max(86_400).nullable().default(null),
   /** Whether the request took effect before it went wrong. `truncate`, `cut` and `slow` always come after. */
   when: z.enum(['before', 'after']).default('before'),
   /** For `slow`. */

@@ -20,6 +20,10 @@ export const searchSettingsSchema = z.strictObject({
   ties: z.enum(['stable', 'shuffled']).default('stable'),
   /** Sorting by attributes not of customers: honoured, refused with 400 or silently ignored. */
   sorting: z.enum(['honoured', 'refused', 'ignored']).default('honoured'),
+  /** Nobody gets beyond this page, however much there is. */
+  maxPages: z.int().min(1).max(1000).default(100),
+  /** A larger `pageSize` is quietly capped. */
+  maxPageSize: z.int().min(1).max(500).default(500),
   /** Older ones are found by the archive search only. */
   horizonMs: z
     .number()

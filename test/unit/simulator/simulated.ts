@@ -32,7 +32,7 @@ const running: Simulator[] = [];
 export async function simulated(org: Partial<OrgOptions> = {}, options: Partial<SimulatorOptions> = {}) {
   const clock = { nowMs: START_MS };
   const simulator = createSimulator({
-    orgs: [{ name: 'acme', apiKey: KEY, conversations: 3, ...org }],
+    orgs: [{ name: 'acme', apiKey: KEY, conversations: 3, historyMs: 0, ...org }],
     seed: 7,
     nowMs: () => clock.nowMs,
     ...options,
