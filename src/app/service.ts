@@ -27,6 +27,15 @@ export interface ServiceOptions {
   readonly encode: (envelope: Envelope) => Buffer;
   /** A programming error, or a client gone for good: the process must end non-zero. */
   readonly crashed: (error: unknown) => void;
+  /** Where to listen, if not where the settings say; `shared`: other threads of this process listen there too. */
+  readonly at?: { readonly host: string; readonly port: number; readonly shared: boolean };
+  /** What `/readyz` and `/metrics` say when this is one of several threads. */
+  readonly whole?: WholeProcess;
+}
+
+export interface WholeProcess {
+  health(): Promise<{ readonly ready: boolean; readonly threads: readonly unknown[] }>;
+  metrics(): Promise<string>;
 }
 
 export interface Service {
@@ -61,7 +70,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     throw error;
   };
   const started = await start(options, roles).catch(abandon);
-  addHealthRoutes(started.app, health, metrics);
+  const whole = options.whole ?? { health: async () => health(), metrics: () => metrics.text() };
+  addHealthRoutes(started.app, whole, metrics.contentType);
   metrics.onScrape(() => {
     const { connections: usable, unreadable } = connections.health();
     metrics.set('cnk_connections', usable);
@@ -92,7 +102,8 @@ interface Server {
 
 async function start(options: ServiceOptions, roles: Role[]): Promise<Server> {
   const { settings } = options;
-  const at = { host: settings.host, port: settings.port };
+  const { host, port, shared } = options.at ?? { ...settings, shared: false };
+  const at = { host, port, ...(shared && { reusePort: true }) };
   if (options.roles.includes('process')) {
     // It takes nothing in, so it must not depend on tokens it may not be able to open.
     const described = { get: (connectionId: string) => options.connections.describe(connectionId) };
@@ -113,7 +124,7 @@ async function start(options: ServiceOptions, roles: Role[]): Promise<Server> {
 }
 
 /** An address that cannot be had is a matter of settings, not a fault of the program. */
-function addressRefused(error: NodeJS.ErrnoException, { host, port }: Settings): unknown {
+export function addressRefused(error: NodeJS.ErrnoException, { host, port }: Settings): unknown {
   const codes = ['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL', 'ENOTFOUND'];
   if (error.code === undefined || !codes.includes(error.code)) return error;
   return new CodedError('config_invalid', `HOST, PORT: cannot listen on ${host}:${port} (${error.code})`, {
@@ -123,13 +134,17 @@ function addressRefused(error: NodeJS.ErrnoException, { host, port }: Settings):
 }
 
 /** `/healthz` answers while the process lives, `/readyz` only while its work gets done. */
-function addHealthRoutes(app: FastifyInstance, health: () => ServiceHealth, metrics: Metrics): void {
+function addHealthRoutes(
+  app: FastifyInstance,
+  whole: { health(): Promise<{ readonly ready: boolean }>; metrics(): Promise<string> },
+  contentType: string,
+): void {
   app.get('/healthz', async () => ({ status: 'alive' }));
   app.get('/readyz', async (_request, reply) => {
-    const now = health();
+    const now = await whole.health();
     return reply.code(now.ready ? 200 : 503).send({ status: now.ready ? 'ready' : 'not ready', ...now });
   });
-  app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()));
+  app.get('/metrics', async (_request, reply) => reply.type(contentType).send(await whole.metrics()));
 }
 
 async function closeInOrder(roles: readonly Role[], closeServer: () => Promise<void>): Promise<void> {

@@ -2,6 +2,7 @@
  * The one table of settings. Every setting is an environment variable; `docs/reference/settings.md` is generated from this table
  * and `cn-kustomer settings` prints it. All problems are reported at once; secrets are only ever shown as set or unset.
  */
+import { availableParallelism } from 'node:os';
 import { CodedError } from '../base/errors.ts';
 
 interface Setting<T, F extends string | null = string | null> {
@@ -74,6 +75,11 @@ function integer(min: number, max: number): (value: string) => number {
   };
 }
 
+function threads(value: string): number {
+  return value === 'auto' ? Math.min(MAX_THREADS, availableParallelism()) : integer(1, MAX_THREADS)(value);
+}
+
+const MAX_THREADS = 64;
 const DAY_MS = 86_400_000;
 
 export const SETTINGS = {
@@ -185,6 +191,12 @@ export const SETTINGS = {
     String(64 * 2 ** 20),
     'Most bytes waiting for the broker; full = 503.',
     integer(2 ** 20, 2 ** 32),
+  ),
+  threads: setting(
+    'THREADS',
+    '1',
+    'Threads `serve` runs on, each a member of the groups and a listener of its own; `auto` = one per core.',
+    threads,
   ),
   shutdownMs: setting('SHUTDOWN_MS', '10000', 'Longest orderly shutdown.', integer(1000, 120_000)),
   logLevel: setting('LOG_LEVEL', 'info', 'fatal, error, warn, info, debug or trace.', logLevel),

@@ -3,7 +3,15 @@
  * low cardinality: never an id. One wide log line per unit of work.
  */
 import { type Logger, pino } from 'pino';
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import {
+  AggregatorRegistry,
+  Counter,
+  collectDefaultMetrics,
+  Gauge,
+  Histogram,
+  type MetricObject,
+  Registry,
+} from 'prom-client';
 
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
@@ -12,6 +20,8 @@ interface MetricRow {
   readonly kind: MetricKind;
   readonly help: string;
   readonly labels: readonly string[];
+  /** How the threads of a process add up; a sum unless all of them say the same. */
+  readonly across?: 'max';
 }
 
 export const METRICS = {
@@ -88,11 +98,12 @@ export const METRICS = {
     help: 'Times a partition stood still although there was something to read; it is positioned again.',
     labels: [],
   },
-  cnk_connections: { kind: 'gauge', help: 'Connections known to this process.', labels: [] },
+  cnk_connections: { kind: 'gauge', help: 'Connections known to this process.', labels: [], across: 'max' },
   cnk_connections_unreadable: {
     kind: 'gauge',
     help: 'Connections this process cannot open, mostly for want of the master key; their webhooks are answered 503.',
     labels: [],
+    across: 'max',
   },
 } as const satisfies Record<string, MetricRow>;
 
@@ -108,23 +119,33 @@ export interface Metrics {
   /** Called before each scrape, to bring gauges up to date. */
   onScrape(refresh: () => void): void;
   text(): Promise<string>;
+  /** The same as data, to be merged with what other threads have. */
+  values(): Promise<MetricValues>;
   readonly contentType: string;
 }
 
-export function createMetrics(): Metrics {
+/** What a registry holds, as data. */
+export type MetricValues = readonly MetricObject[];
+
+/** `ofProcess`: with the metrics Node keeps of the process, which one thread of it is enough to report. */
+export function createMetrics({ ofProcess = true }: { readonly ofProcess?: boolean } = {}): Metrics {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
+  if (ofProcess) collectDefaultMetrics({ register: registry });
   const counters = new Map<string, Counter>();
   const gauges = new Map<string, Gauge>();
   const histograms = new Map<string, Histogram>();
   for (const [name, row] of Object.entries(METRICS) as [MetricName, MetricRow][]) {
-    const common = { name, help: row.help, labelNames: [...row.labels], registers: [registry] };
+    const aggregator: 'max' | 'sum' = row.across ?? 'sum';
+    const common = { name, help: row.help, labelNames: [...row.labels], registers: [registry], aggregator };
     if (row.kind === 'counter') counters.set(name, new Counter(common));
     else if (row.kind === 'gauge') gauges.set(name, new Gauge(common));
     else histograms.set(name, new Histogram({ ...common, buckets: SECONDS }));
   }
   const refreshers: (() => void)[] = [];
   const totals = new Map<string, number>();
+  const refresh = (): void => {
+    for (const one of refreshers) one();
+  };
   return {
     add: (name, amount = 1, labels = {}) => counters.get(name)?.inc(labels, amount),
     setTotal: (name, total, labels = {}) => {
@@ -134,13 +155,24 @@ export function createMetrics(): Metrics {
     },
     set: (name, value, labels = {}) => gauges.get(name)?.set(labels, value),
     observe: (name, value, labels = {}) => histograms.get(name)?.observe(labels, value),
-    onScrape: (refresh) => refreshers.push(refresh),
+    onScrape: (refresher) => refreshers.push(refresher),
     text: () => {
-      for (const refresh of refreshers) refresh();
+      refresh();
       return registry.metrics();
+    },
+    values: () => {
+      refresh();
+      return registry.getMetricsAsJSON();
     },
     contentType: registry.contentType,
   };
+}
+
+/** The metrics of several threads as those of one process. */
+export async function mergeMetrics(threads: readonly MetricValues[]): Promise<string> {
+  return AggregatorRegistry.aggregate(
+    threads as unknown as Parameters<typeof AggregatorRegistry.aggregate>[0],
+  ).metrics();
 }
 
 export type { Logger };

@@ -56,11 +56,18 @@ export interface ReceiverHealth extends HandlerState {
   readonly listening: boolean;
 }
 
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+  readonly reusePort?: boolean;
+}
+
 export interface Receiver {
   /** For further routes (health, metrics), to be added before `listen`. */
   readonly app: FastifyInstance;
   readonly counters: ReceiverCounters;
-  listen(address: { readonly host: string; readonly port: number }): Promise<AddressInfo>;
+  /** `reusePort`: several servers of this machine may listen there, and the kernel deals out connections. */
+  listen(address: ListenAddress): Promise<AddressInfo>;
   /** Refuses new deliveries, lets open ones get their answer, and cuts what is left after `deadlineMs`. */
   close(deadlineMs?: number): Promise<void>;
   health(): ReceiverHealth;

@@ -1,0 +1,113 @@
+/**
+ * One unit of the service: a log of its own, the connections, and the roles, from start to orderly end. A process is one
+ * unit, or several on threads of their own (threads/).
+ */
+import { createEnvelopeType } from '../fibric/avro.ts';
+import type { Log } from '../kafka/port.ts';
+import { WireEncoder } from '../kafka/wire.ts';
+import { openControl } from './control/open.ts';
+import { lookUpSchemaId, openRegistry } from './envelope-schema.ts';
+import { openLog } from './log.ts';
+import { tellingMeanwhile } from './patience.ts';
+import type { RoleName } from './roles/role.ts';
+import { type Service, startService, type WholeProcess } from './service.ts';
+import type { Settings } from './settings.ts';
+import type { Logger, Metrics } from './telemetry.ts';
+import { reconcileTopics, topicSettings } from './topic-settings.ts';
+
+const REGISTRY_DEADLINE_MS = 300_000;
+const LOG_CLOSE_MS = 3_000;
+
+export interface UnitOptions {
+  readonly settings: Settings;
+  readonly roles: readonly RoleName[];
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Ends it in order. */
+  readonly signal: AbortSignal;
+  /** Where to listen, if not where the settings say; and whether others of this process listen there too. */
+  readonly at?: { readonly host: string; readonly port: number; readonly shared: boolean };
+  readonly whole?: WholeProcess;
+  readonly up: (service: Service) => void;
+}
+
+/** Resolves when it has stopped: with what made it crash, or undefined. Rejects when it could not start. */
+export async function runUnit(options: UnitOptions): Promise<{ readonly error: unknown } | undefined> {
+  const { settings, logger, signal, up } = options;
+  const log = openLog(settings, logger);
+  const crash = Promise.withResolvers<unknown>();
+  const stopped = aborted(signal);
+  try {
+    const starting = startUp(options, log, crash.resolve);
+    const running = await Promise.race([starting, stopped]).catch((error) => {
+      if (signal.aborted) return undefined; // what an interrupted start failed of is no news
+      throw error;
+    });
+    if (running === undefined) {
+      logger.info({ event: 'service.stopping' }, 'stopped before it was up');
+      starting.then(({ close }) => close()).catch(() => undefined);
+      return undefined;
+    }
+    up(running.service);
+    const outcome = await Promise.race([crash.promise.then((error) => ({ error })), stopped]);
+    if (outcome !== undefined) {
+      logger.fatal({ event: 'service.crashed', err: outcome.error }, 'the process ends: a part of it cannot go on');
+    }
+    logger.info({ event: 'service.stopping' }, 'stopping');
+    await running.close();
+    return outcome;
+  } finally {
+    await withDeadline(log.close(), LOG_CLOSE_MS);
+  }
+}
+
+async function startUp(options: UnitOptions, log: Log, crashed: (error: unknown) => void) {
+  const { settings, logger, roles, signal, metrics, at, whole } = options;
+  const connections = await tellingMeanwhile(openKafkaSide({ log, settings, logger }), {
+    clock: log.clock,
+    signal,
+    tell: (waitedMs) =>
+      logger.warn(
+        { event: 'service.waiting', brokers: settings.kafkaBrokers, waitedMs },
+        'Kafka does not answer yet, trying again…',
+      ),
+  });
+  const schemaId = roles.includes('process')
+    ? await lookUpSchemaId({
+        registry: openRegistry(settings),
+        clock: log.clock,
+        logger,
+        signal,
+        deadlineMs: REGISTRY_DEADLINE_MS,
+      })
+    : 0;
+  const encoder = new WireEncoder({ schemaId, type: createEnvelopeType() });
+  const encode = encoder.encode.bind(encoder);
+  const shared = { settings, roles, log, logger, metrics, connections, encode, crashed };
+  const service = await startService({ ...shared, ...(at && { at }), ...(whole && { whole }) });
+  const close = async () => {
+    await service.close();
+    await connections.close();
+  };
+  return { service, close };
+}
+
+/** What a start needs of Kafka before anything else. */
+async function openKafkaSide(options: { log: Log; settings: Settings; logger: Logger }) {
+  await reconcileTopics(options.log, topicSettings(options.settings), []);
+  return openControl(options);
+}
+
+/** Waits for `work`, but not for longer: the broker forgets clients that did not say goodbye. */
+async function withDeadline(work: Promise<void>, deadlineMs: number): Promise<void> {
+  const late = Promise.withResolvers<void>();
+  const timer = setTimeout(late.resolve, deadlineMs);
+  await Promise.race([work, late.promise]).finally(() => clearTimeout(timer));
+}
+
+function aborted(signal: AbortSignal): Promise<undefined> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(undefined);
+    else signal.addEventListener('abort', () => resolve(undefined), { once: true });
+  });
+}
