@@ -39,6 +39,8 @@ const CONNECTION: Connection = {
   apiBaseUrl: null,
   hasApiKey: false,
   startedAtMs: 0,
+  webhookId: null,
+  previousWebhookId: null,
   settings: { ...CONNECTION_SETTINGS, machineUserId: '5a8f1c2e9b1d4e0012ab34ff' },
 };
 

@@ -22,6 +22,8 @@ export const CONNECTION: ConnectionWithTokens = {
   apiBaseUrl: null,
   hasApiKey: false,
   startedAtMs: 0,
+  webhookId: null,
+  previousWebhookId: null,
   settings: CONNECTION_SETTINGS,
   webhookTokens: [new Secret(TOKEN)],
   apiKey: null,

@@ -20,6 +20,10 @@ export interface Connection {
   readonly hasApiKey: boolean;
   /** When the connection began, ms since the epoch: unless `backfillSinceMs` says more, nothing older is published. */
   readonly startedAtMs: number;
+  /** Kustomer's id of the outbound webhook that this connection made or adopted; null = none, or made by hand. */
+  readonly webhookId: string | null;
+  /** While webhooks are being rotated: the one before, to be deleted once the new one delivers. */
+  readonly previousWebhookId: string | null;
   readonly settings: ConnectionSettings;
 }
 
@@ -50,7 +54,7 @@ export const CONNECTION_SETTINGS: ConnectionSettings = {
 
 /** A connection with its secrets, opened. Immutable: a change makes a new object. */
 export interface ConnectionWithTokens extends Connection {
-  /** Live webhook tokens, oldest first; two while one is being rotated. */
+  /** Live webhook tokens, oldest first; two while one is being rotated, none for a connection that only polls. */
   readonly webhookTokens: readonly Secret[];
   readonly apiKey: Secret | null;
 }

@@ -65,6 +65,8 @@ export function connectionOf({ connection }: EventFixture): Connection {
     apiBaseUrl: null,
     hasApiKey: false,
     startedAtMs: 0,
+    webhookId: null,
+    previousWebhookId: null,
     settings: {
       ...CONNECTION_SETTINGS,
       extendedEvents: connection.extended_events,

@@ -132,6 +132,8 @@ function create(input: ConnectionInput, random: (bytes: number) => Buffer, nowMs
     apiBaseUrl: null,
     hasApiKey: false,
     startedAtMs: nowMs,
+    webhookId: null,
+    previousWebhookId: null,
     settings: {
       ...CONNECTION_SETTINGS,
       extendedEvents: input.extendedEvents ?? false,

@@ -8,10 +8,12 @@ export const MAX_LIVE_TOKENS = 2;
 
 export interface ConnectionChange {
   readonly connection: Connection;
-  /** Needed for a new connection; for one that exists it joins the live ones. */
+  /** Joins the live ones. A connection needs one of them or an API key, or nothing would ever come of it. */
   readonly token?: Secret | undefined;
   /** Afterwards only the newest token is live. */
   readonly dropOld?: boolean | undefined;
+  /** Takes the place of the present one; null forgets it; undefined keeps it. */
+  readonly apiKey?: Secret | null | undefined;
 }
 
 export interface PlanContext {
@@ -32,8 +34,11 @@ export function planConnection(change: ConnectionChange, { existing, all }: Plan
   if (others.some((other) => other.tenantId === tenantId && other.name === name)) {
     throw conflict(`the tenant has another connection of the name ${name}`, connection);
   }
-  const apiKey = existing?.apiKey ?? null;
+  const apiKey = change.apiKey === undefined ? (existing?.apiKey ?? null) : change.apiKey;
   const webhookTokens = planTokens(existing?.webhookTokens ?? [], change);
+  if (webhookTokens.length === 0 && apiKey === null) {
+    throw conflict('a connection needs a webhook token or an API key', connection);
+  }
   return { ...connection, hasApiKey: apiKey !== null, webhookTokens, apiKey };
 }
 
@@ -41,7 +46,6 @@ function planTokens(live: readonly Secret[], { connection, token, dropOld }: Con
   const known = live.some((one) => one.reveal() === token?.reveal());
   const all = token === undefined || known ? live : [...live, token];
   const kept = dropOld ? all.slice(-1) : all;
-  if (kept.length === 0) throw conflict('a new connection needs a webhook token', connection);
   if (kept.length > MAX_LIVE_TOKENS) {
     throw conflict(`${MAX_LIVE_TOKENS} tokens are live already; drop the old one first`, connection);
   }

@@ -15,7 +15,7 @@ import type { Connection, ConnectionWithTokens } from '../../fibric/connection.t
 import {
   type DescribedConnection,
   describeConnection,
-  openTokens,
+  openSecrets,
   parseConnectionKey,
   type StoredConnection,
 } from './connection-record.ts';
@@ -114,7 +114,7 @@ export class ConnectionTable {
     let described: DescribedConnection | undefined;
     try {
       described = describeConnection(id, value);
-      return { key, described, kind: 'open', stored: openTokens(described, this.#keyring) };
+      return { key, described, kind: 'open', stored: openSecrets(described, this.#keyring) };
     } catch (error) {
       if (!(error instanceof CodedError)) throw error;
       return { key, described, kind: 'unreadable', problem: { ...id, code: error.code, message: error.message } };

@@ -9,7 +9,7 @@ import type { Connection, ConnectionWithTokens } from '../../fibric/connection.t
 import type { Log, LogRecord } from '../../kafka/port.ts';
 import type { TopicNames } from '../../kafka/topics.ts';
 import { type ConnectionChange, planConnection } from './connection-plan.ts';
-import { connectionKey, encodeConnection } from './connection-record.ts';
+import { connectionKey, encodeConnection, NO_UNKNOWN_FIELDS } from './connection-record.ts';
 import { ConnectionTable, type Problem } from './connection-table.ts';
 import { type ControlLogger, ControlTopic, type ControlTopicHealth } from './control-topic.ts';
 import type { Keyring } from './seal.ts';
@@ -50,7 +50,7 @@ export interface Resealed {
 export interface ConnectionStore {
   /** The same object until the connection changes. */
   get(connectionId: string): ConnectionWithTokens | undefined;
-  /** The connection without its tokens, also where those cannot be opened. The same object until it changes. */
+  /** The connection without its secrets, also where those cannot be opened. The same object until it changes. */
   describe(connectionId: string): Connection | undefined;
   /** The connection exists, but its latest record cannot be read here. */
   unreadable(connectionId: string): boolean;
@@ -117,11 +117,9 @@ export async function openConnectionStore(options: ConnectionStoreOptions): Prom
         const all = table.list().map(({ connection }) => connection);
         const connection = planConnection(change, { existing: existing?.connection, all });
         const createdAtMs = existing?.createdAtMs ?? log.clock.nowMs();
-        await control.write(
-          connectionKey(connection),
-          encodeConnection({ connection, createdAtMs }, keyring),
-          timeoutMs,
-        );
+        const unknown = existing?.unknown ?? NO_UNKNOWN_FIELDS;
+        const value = encodeConnection({ connection, createdAtMs, unknown }, keyring);
+        await control.write(connectionKey(connection), value, timeoutMs);
         return connection;
       }),
     remove: (connectionId, tenantId) =>
@@ -139,9 +137,8 @@ export async function openConnectionStore(options: ConnectionStoreOptions): Prom
     reseal: () =>
       inTurn(async () => {
         const before = table.claims();
-        for (const { connection, createdAtMs } of before) {
-          const value = encodeConnection({ connection, createdAtMs }, keyring);
-          await control.write(connectionKey(connection), value, timeoutMs);
+        for (const stored of before) {
+          await control.write(connectionKey(stored.connection), encodeConnection(stored, keyring), timeoutMs);
         }
         return { sealed: before.length, stale: before.filter(({ staleSeal }) => staleSeal).length };
       }),

@@ -32,6 +32,8 @@ export async function floodTargets(
       apiBaseUrl: null,
       hasApiKey: false,
       startedAtMs: 0,
+      webhookId: null,
+      previousWebhookId: null,
       settings: CONNECTION_SETTINGS,
     };
     const live =

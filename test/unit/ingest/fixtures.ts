@@ -19,6 +19,8 @@ export function connection(patch: Partial<ConnectionWithTokens> = {}): Connectio
     apiBaseUrl: null,
     hasApiKey: false,
     startedAtMs: 0,
+    webhookId: null,
+    previousWebhookId: null,
     settings: CONNECTION_SETTINGS,
     webhookTokens: [new Secret(TOKEN)],
     apiKey: null,
