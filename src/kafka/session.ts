@@ -5,8 +5,7 @@
  *   open: fence → barrier → restore to the barrier → read committed offsets      commit: appends + state + offsets
  *
  * S1 fence before everything: the earlier owner's transaction is complete (either way) before we read an offset or state
- * S2 the barrier is the last record of the state as we found it: reading up to it is reading all of it, and because it is
- *    a real record at the tail, a reader never waits behind empty compacted batches
+ * S2 the barrier is the last record of the state as we found it: reading up to it is reading all of it (restore.ts)
  * S3 memory changes only after the commit of the transaction that carries the same changes
  * S4 a session that has failed once never commits again; recovery is a new session (same steps, one path)
  * S5 one writer per state partition: the holder of the shard's transactional.id
@@ -15,13 +14,10 @@
  */
 import { CodedError } from '../base/errors.ts';
 import type { Append, CommitOffset, Log, PartitionReader, TransactionalProducer, Watermarks } from './port.ts';
+import { barrierRecord, type RestoreStats, restoreToBarrier } from './restore.ts';
 import { transactionalId } from './shards.ts';
 import type { StateOverlay } from './state-overlay.ts';
 import { StateTable } from './state-table.ts';
-
-/** Reserved key of the barrier record; one per state partition, so compaction keeps one. */
-export const BARRIER_KEY = '\u0000barrier';
-const BARRIER_KEY_BYTES = Buffer.from(BARRIER_KEY);
 
 export interface SessionOptions {
   readonly log: Log;
@@ -38,11 +34,6 @@ export interface SessionOptions {
   readonly restoreStallMs: number;
   readonly stateMaxBytes: number;
   readonly signal: AbortSignal;
-}
-
-export interface RestoreStats {
-  readonly records: number;
-  readonly durationMs: number;
 }
 
 /** Offsets of an input partition that retention took before they were processed: `from` up to, not with, `to`. */
@@ -86,18 +77,11 @@ export class PartitionSession {
       transactionTimeoutMs: options.transactionTimeoutMs,
     });
     try {
-      const barrier = Buffer.from(options.barrierId);
-      await producer.commit({
-        appends: partitions.map((partition) => ({
-          topic: stateTopic,
-          partition,
-          key: BARRIER_KEY_BYTES,
-          value: barrier,
-        })),
-      });
+      const appends = partitions.map((partition) => barrierRecord({ topic: stateTopic, partition }, options.barrierId));
+      await producer.commit({ appends });
       const table = new StateTable({ maxBytes: options.stateMaxBytes });
       const startedAtMs = log.clock.nowMs();
-      const counts = await restoreAll(options, table, barrier);
+      const counts = await restoreAll(options, table);
       const restored = {
         records: counts.reduce((sum, count) => sum + count, 0),
         durationMs: log.clock.nowMs() - startedAtMs,
@@ -173,11 +157,21 @@ function beyondEnd(topic: string, partition: number, committed: number, end: num
  * All partitions at once. One that fails ends the others, and none is followed any more when this settles: the next open
  * follows them again, and a reader follows a partition once.
  */
-async function restoreAll(options: SessionOptions, table: StateTable, barrier: Buffer): Promise<readonly number[]> {
+async function restoreAll(options: SessionOptions, table: StateTable): Promise<readonly number[]> {
+  const { reader, log, stateTopic, barrierId, restoreStallMs } = options;
   const failed = new AbortController();
   const signal = AbortSignal.any([options.signal, failed.signal]);
   const restores = options.partitions.map((partition) =>
-    restore({ ...options, signal }, table, partition, barrier).catch((error) => {
+    restoreToBarrier({
+      reader,
+      clock: log.clock,
+      topic: stateTopic,
+      partition,
+      barrierId,
+      stallMs: restoreStallMs,
+      signal,
+      restored: (key, value, timestampMs) => table.restore(key, value, timestampMs),
+    }).catch((error) => {
       failed.abort();
       throw error;
     }),
@@ -187,68 +181,5 @@ async function restoreAll(options: SessionOptions, table: StateTable, barrier: B
     return await Promise.all(restores);
   } finally {
     await settled;
-  }
-}
-
-/** Reads one state partition up to our barrier into the table. Returns how many records were read. */
-async function restore(
-  options: SessionOptions,
-  table: StateTable,
-  partition: number,
-  barrier: Buffer,
-): Promise<number> {
-  const { reader, stateTopic, log, restoreStallMs, signal } = options;
-  const outcome = Promise.withResolvers<void>();
-  let records = 0;
-  let done = false;
-  let seenAtLastCheck = -1;
-  const follow = reader.follow({
-    topic: stateTopic,
-    partition,
-    fromOffset: 0,
-    failed: (error) => outcome.reject(error),
-    records: (batch) => {
-      if (done) return;
-      try {
-        for (const record of batch.records) {
-          if (record.key === null) continue;
-          records++;
-          if (!record.key.equals(BARRIER_KEY_BYTES)) table.restore(record.key, record.value, record.timestampMs);
-          else if (record.value?.equals(barrier) === true) {
-            done = true;
-            outcome.resolve();
-            return;
-          }
-        }
-      } catch (error) {
-        outcome.reject(error); // a full table must end the open, not the reader
-      }
-    },
-  });
-  const watch = new AbortController();
-  const stalled = (async () => {
-    while (!watch.signal.aborted) {
-      await log.clock.sleep(restoreStallMs, watch.signal);
-      if (watch.signal.aborted) return;
-      if (records === seenAtLastCheck) {
-        throw new CodedError('restore_timeout', `No state record arrived for ${restoreStallMs} ms`, {
-          partition,
-          records,
-        });
-      }
-      seenAtLastCheck = records;
-    }
-  })();
-  const aborted = new Promise<never>((_, reject) => {
-    const stop = () => reject(new CodedError('shutting_down', 'The restore was interrupted'));
-    if (signal.aborted) stop();
-    else signal.addEventListener('abort', stop, { once: true, signal: watch.signal });
-  });
-  try {
-    await Promise.race([outcome.promise, aborted, stalled.then(() => new Promise<never>(() => undefined))]);
-    return records;
-  } finally {
-    watch.abort();
-    await follow.stop();
   }
 }

@@ -1,22 +1,16 @@
 /**
  * Runs a StreamTask over one shard for as long as the group assigns it: open a session, take records in batches, decide,
- * commit, and reopen after whatever went wrong.
- *
- *        ┌─────────── error, disposition retry: after a backoff ───────────┐
- *        ▼                                                                 │
- *    opening ──────────► running ──── error, fenced ────► suspended ───────┤ a heartbeat sent later was accepted
- *        │ fatal            │ fatal                                        │
- *        └───────► failed ◄─┘                 stop() from any state → stopped
+ * commit, and reopen after whatever went wrong (lifecycle.ts).
  *
  * R1 a batch is decided only on records of the current assignment, at or after the committed position, in order
  * R2 positions move only with a commit; whatever was taken but not committed is read again
  * R3 at most one transaction is open per shard
- * R4 a fenced shard fences back only when a heartbeat sent after the fencing was accepted: a zombie, whose heartbeat
- *    fails, can therefore not throw out the rightful owner twice
- * R5 a fatal error stops this shard, is reported, and leaves its offsets where they are; other shards go on
+ * R4 a fenced shard fences back only when a heartbeat sent after the fencing was accepted (L1)
+ * R5 a fatal error stops this shard, is reported, and leaves its offsets where they are (L2); other shards go on
  * R6 waiting for what a batch needs (a topic, say) does not hold up a stop
  */
-import { CodedError, hasCode } from '../base/errors.ts';
+import { CodedError } from '../base/errors.ts';
+import { Lifecycle, type NextMove, type Phase } from './lifecycle.ts';
 import type { GroupMember, Log, LogRecord, PartitionReader, RecordBatch, TopicPartition } from './port.ts';
 import { RecordQueue } from './record-queue.ts';
 import { type LostRange, PartitionSession } from './session.ts';
@@ -48,12 +42,10 @@ export interface ShardSettings {
   readonly retryMaxMs: number;
 }
 
-export type ShardPhase = 'opening' | 'running' | 'suspended' | 'failed' | 'stopped';
-
 export interface ShardHealth {
   readonly shard: number;
   readonly partitions: readonly number[];
-  readonly phase: ShardPhase;
+  readonly phase: Phase;
   /** Next offset to process, by partition; empty while the session is not open. */
   readonly positions: Readonly<Record<number, number>>;
   readonly queued: number;
@@ -70,7 +62,7 @@ export interface ShardObserver {
   /** Retention took records before they were processed; the shard goes on behind them. Each is told once. */
   lost(shard: number, range: LostRange): void;
   committed(shard: number, commit: { records: number; appends: number; durationMs: number }): void;
-  failed(shard: number, error: CodedError, next: 'reopen' | 'suspend' | 'stop'): void;
+  failed(shard: number, error: CodedError, next: NextMove): void;
   /** A programming error: the process must end, not carry on. */
   crashed(shard: number, error: unknown): void;
 }
@@ -94,17 +86,12 @@ export class ShardRunner {
   readonly #queue: RecordQueue;
   readonly #stop = new AbortController();
   readonly #inputs: readonly TopicPartition[];
+  readonly #life: Lifecycle;
   #wake: (() => void) | undefined;
-  #phase: ShardPhase = 'opening';
   #session: PartitionSession | undefined;
   #paused = true;
   #reassigned = false;
-  #acceptedHeartbeatAtMs = Number.NEGATIVE_INFINITY;
   #lastCommitAtMs: number | null = null;
-  #reopened = 0;
-  /** Since the last commit: a shard that opens well but cannot commit must not restore its whole state in a hot loop. */
-  #failures = 0;
-  #lastError: string | null = null;
   /** By partition: up to where lost records were told. */
   readonly #lostUpTo = new Map<number, number>();
   /** Resolves when the runner has let go of everything. */
@@ -114,23 +101,30 @@ export class ShardRunner {
   constructor(options: ShardRunnerOptions, after: Promise<unknown> = Promise.resolve()) {
     this.#options = options;
     this.shard = options.shard;
+    this.#life = new Lifecycle({
+      ...options.settings,
+      clock: options.log.clock,
+      random: options.random,
+      failed: (error, next) => options.observer.failed(this.shard, error, next),
+    });
     this.#queue = new RecordQueue(options.settings.maxQueuedRecords, MAX_QUEUED_BYTES);
     this.#inputs = options.partitions.map((partition) => ({ topic: options.settings.topic, partition }));
-    this.done = after.then(() => this.#run()).catch((error) => options.observer.crashed(this.shard, error));
+    const run = () => this.#life.run(() => this.#attempt(), this.#stop.signal);
+    this.done = after.then(run).catch((error) => options.observer.crashed(this.shard, error));
   }
 
   get health(): ShardHealth {
     return {
       shard: this.shard,
       partitions: this.#options.partitions,
-      phase: this.#phase,
+      phase: this.#life.phase,
       positions: Object.fromEntries(this.#session?.positions ?? []),
       queued: this.#queue.size,
       resources: this.#session?.table.size ?? 0,
       stateBytes: this.#session?.table.bytes ?? 0,
       lastCommitAtMs: this.#lastCommitAtMs,
-      reopened: this.#reopened,
-      lastError: this.#lastError,
+      reopened: this.#life.reopened,
+      lastError: this.#life.lastError,
     };
   }
 
@@ -150,8 +144,7 @@ export class ShardRunner {
   }
 
   heartbeat(atMs: number): void {
-    this.#acceptedHeartbeatAtMs = Math.max(this.#acceptedHeartbeatAtMs, atMs);
-    this.#wake?.();
+    this.#life.heartbeat(atMs);
   }
 
   stop(): void {
@@ -159,30 +152,8 @@ export class ShardRunner {
     this.#wake?.();
   }
 
-  async #run(): Promise<void> {
-    const { settings, log, random } = this.#options;
-    while (!this.#stop.signal.aborted) {
-      const error = await this.#attempt();
-      if (error === undefined || this.#stop.signal.aborted) break;
-      this.#lastError = `${error.code}: ${error.message}`;
-      if (error.disposition === 'fatal') {
-        this.#phase = 'failed';
-        this.#options.observer.failed(this.shard, error, 'stop');
-        return;
-      }
-      this.#reopened++;
-      this.#phase = 'opening'; // already while it backs off: it is not running
-      this.#options.observer.failed(this.shard, error, hasCode(error, 'fenced') ? 'suspend' : 'reopen');
-      if (hasCode(error, 'fenced')) await this.#suspended();
-      const ceilingMs = Math.min(settings.retryMaxMs, settings.retryMinMs * 2 ** this.#failures++);
-      await log.clock.sleep(ceilingMs * (0.5 + random() / 2), this.#stop.signal);
-    }
-    this.#phase = 'stopped';
-  }
-
   /** One session from open to its end: undefined after stop(), else what ended it. Other errors are ours and go up. */
   async #attempt(): Promise<CodedError | undefined> {
-    this.#phase = 'opening';
     try {
       this.#session = await this.#open();
       await this.#loop(this.#session);
@@ -200,7 +171,7 @@ export class ShardRunner {
   }
 
   #closeFailed(error: unknown): void {
-    this.#lastError = `close: ${error instanceof Error ? error.message : String(error)}`;
+    this.#life.lastError = `close: ${error instanceof Error ? error.message : String(error)}`;
   }
 
   async #open(): Promise<PartitionSession> {
@@ -227,13 +198,6 @@ export class ShardRunner {
     this.#options.observer.lost(this.shard, { partition, from: untold, to });
   }
 
-  /** R4: waits for a heartbeat that was sent from now on and accepted. */
-  async #suspended(): Promise<void> {
-    this.#phase = 'suspended';
-    const sinceMs = this.#options.log.clock.nowMs();
-    while (!this.#stop.signal.aborted && this.#acceptedHeartbeatAtMs < sinceMs) await this.#woken();
-  }
-
   #setPaused(paused: boolean): void {
     this.#paused = paused;
     const member = this.#options.member();
@@ -255,7 +219,7 @@ export class ShardRunner {
   async #loop(session: PartitionSession): Promise<void> {
     const { settings, log } = this.#options;
     this.#position(session);
-    this.#phase = 'running';
+    this.#life.phase = 'running';
     let startedAtMs = Number.NEGATIVE_INFINITY;
     while (!this.#stop.signal.aborted) {
       if (this.#reassigned) this.#position(session);
@@ -278,7 +242,7 @@ export class ShardRunner {
     const next = new Map<number, number>();
     for (const record of records) next.set(record.partition, record.offset + 1);
     await session.commit(appends, overlay, next);
-    this.#failures = 0;
+    this.#life.succeeded();
     this.#lastCommitAtMs = log.clock.nowMs();
     session.table.expireOlderThan(this.#lastCommitAtMs - settings.stateRetentionMs, records.length);
     observer.committed(this.shard, {
@@ -306,7 +270,7 @@ export class ShardRunner {
     }
   }
 
-  /** Until something happened (records, heartbeat, reassignment, stop) or `timeoutMs` passed. */
+  /** Until something happened (records, reassignment, stop) or `timeoutMs` passed. */
   async #woken(timeoutMs?: number): Promise<void> {
     if (this.#stop.signal.aborted) return;
     const woken = Promise.withResolvers<void>();

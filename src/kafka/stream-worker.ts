@@ -3,11 +3,13 @@
  * members; the assigner deals whole shards.
  *
  * W1 a shard kept across a rebalance keeps its session: it only sets its positions again
- * W2 a shard lost is stopped; should it come back, the new runner opens only after the old one let go
+ * W2 a shard lost is stopped; should it come back, the new runner opens only after the old one let go (runner-set.ts)
  * W3 the state reader is private to this process; the group only decides who owns what
  */
 import type { CodedError } from '../base/errors.ts';
+import type { NextMove } from './lifecycle.ts';
 import type { GroupMember, Log, PartitionReader } from './port.ts';
+import { RunnerSet } from './runner-set.ts';
 import type { LostRange } from './session.ts';
 import { type ShardHealth, ShardRunner, type ShardSettings } from './shard-runner.ts';
 import { byShard, shardAssigner } from './shards.ts';
@@ -30,7 +32,7 @@ export interface StreamObserver {
   /** Retention took records before they were processed; the shard goes on behind them. Each is told once. */
   lost(shard: number, range: LostRange): void;
   committed(shard: number, commit: { records: number; appends: number; durationMs: number }): void;
-  failed(shard: number, error: CodedError, next: 'reopen' | 'suspend' | 'stop'): void;
+  failed(shard: number, error: CodedError, next: NextMove): void;
   /** The process must end non-zero: a programming error, or the client is gone for good. */
   crashed(error: unknown): void;
 }
@@ -46,8 +48,7 @@ export interface StreamWorkerHealth {
 
 export class StreamWorker {
   readonly #options: StreamWorkerOptions;
-  readonly #runners = new Map<number, ShardRunner>();
-  readonly #leaving = new Map<number, Promise<void>>();
+  readonly #runners = new RunnerSet<ShardRunner>();
   /** An assignment may arrive while `log.group` is still settling; runners wait for the member. */
   readonly #joined = Promise.withResolvers<void>();
   #member: GroupMember | undefined;
@@ -77,7 +78,7 @@ export class StreamWorker {
         rebalancing: () => undefined,
         heartbeat: (_epoch, atMs) => {
           worker.#heartbeatAtMs = atMs;
-          for (const runner of worker.#runners.values()) runner.heartbeat(atMs);
+          worker.#runners.heartbeat(atMs);
         },
         records: (batch) => worker.#runners.get(batch.partition % settings.shardCount)?.records(batch),
         crashed: (error) => {
@@ -91,7 +92,7 @@ export class StreamWorker {
 
   get health(): StreamWorkerHealth {
     const { log, settings } = this.#options;
-    const shards = [...this.#runners.values()].map((runner) => runner.health);
+    const shards = this.#runners.values().map((runner) => runner.health);
     const heartbeatAgeMs = this.#heartbeatAtMs === null ? null : log.clock.nowMs() - this.#heartbeatAtMs;
     return {
       epoch: this.#epoch,
@@ -113,8 +114,7 @@ export class StreamWorker {
   /** In-flight transactions settle, then the member leaves; nothing new is started. */
   async close(): Promise<void> {
     this.#closing = true;
-    for (const shard of [...this.#runners.keys()]) this.#release(shard);
-    await Promise.all(this.#leaving.values());
+    await this.#runners.close();
     await this.#member?.close();
     await this.#reader?.close();
   }
@@ -122,16 +122,14 @@ export class StreamWorker {
   #assigned(shards: ReadonlyMap<number, readonly number[]>, epoch: number): void {
     if (this.#closing) return;
     this.#epoch = epoch;
-    for (const shard of [...this.#runners.keys()]) if (!shards.has(shard)) this.#release(shard);
-    for (const [shard, partitions] of shards) {
-      const kept = this.#runners.get(shard);
-      if (kept === undefined) this.#runners.set(shard, this.#start(shard, partitions));
-      else kept.reassigned();
-    }
+    const kept = this.#runners.assign(shards.keys(), (shard, after) =>
+      this.#start(shard, shards.get(shard) as readonly number[], after),
+    );
+    for (const runner of kept) runner.reassigned();
     this.#options.observer.assigned(epoch, [...shards.keys()]);
   }
 
-  #start(shard: number, partitions: readonly number[]): ShardRunner {
+  #start(shard: number, partitions: readonly number[], after: Promise<void> | undefined): ShardRunner {
     const { log, settings, observer, random, uniqueId, createTask } = this.#options;
     return new ShardRunner(
       {
@@ -152,18 +150,7 @@ export class StreamWorker {
           crashed: (_shard, error) => observer.crashed(error),
         },
       },
-      Promise.all([this.#joined.promise, this.#leaving.get(shard)]),
+      Promise.all([this.#joined.promise, after]),
     );
-  }
-
-  #release(shard: number): void {
-    const runner = this.#runners.get(shard);
-    if (runner === undefined) return;
-    this.#runners.delete(shard);
-    runner.stop();
-    const gone = runner.done.finally(() => {
-      if (this.#leaving.get(shard) === gone) this.#leaving.delete(shard);
-    });
-    this.#leaving.set(shard, gone);
   }
 }

@@ -1,6 +1,6 @@
 /** State as it comes back when Kafka has really compacted it: what was seen before is still known. */
 import { expect, test } from 'vitest';
-import { BARRIER_KEY } from '../../src/kafka/session.ts';
+import { BARRIER_KEY } from '../../src/kafka/restore.ts';
 import { Installation } from '../support/installation.ts';
 
 const PARTITIONS = 4;

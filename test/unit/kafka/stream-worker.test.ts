@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { CodedError } from '../../../src/base/errors.ts';
 import { createMemoryLog, type MemoryLog, VirtualClock } from '../../../src/kafka/memory/index.ts';
-import { BARRIER_KEY } from '../../../src/kafka/session.ts';
+import { BARRIER_KEY } from '../../../src/kafka/restore.ts';
 import { StreamWorker, type StreamWorkerOptions } from '../../../src/kafka/stream-worker.ts';
 import type { StreamTask } from '../../../src/kafka/task.ts';
 import { countingTask, expectedCounts } from '../../support/counting-task.ts';
