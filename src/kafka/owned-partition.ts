@@ -1,0 +1,188 @@
+/**
+ * Exclusive, recoverable ownership of one partition of a compacted topic, for work that is not driven by records: read
+ * what is committed, do something in the world, write down what came of it.
+ *
+ *   open: fence → barrier → restore to the barrier          commit: appends anywhere + changes here, one transaction
+ *
+ * O1 fence before everything: the earlier owner's transaction is complete (either way) before we read
+ * O2 the state is all of the partition up to a barrier we wrote ourselves (restore.ts)
+ * O3 memory changes only after the commit of the transaction that carries the same changes
+ * O4 one commit at a time, in the order of the calls; one that fails ends the ownership: the signal aborts, what is queued
+ *    behind it is refused unsent, and nothing is ever committed again. Recovery is a new ownership (same steps, one path)
+ * O5 the signal also aborts when the partition is to be let go. Until `serve` has settled, commits go through all the same
+ *    (what has been done is better written down) unless the next owner has already fenced us
+ */
+import { CodedError } from '../base/errors.ts';
+import { OwnedState } from './owned-state.ts';
+import type { Append, Log, PartitionReader, TransactionalProducer } from './port.ts';
+import { BARRIER_KEY, barrierRecord, type RestoreStats, restoreToBarrier } from './restore.ts';
+import { transactionalId } from './shards.ts';
+
+/** Commits that may wait; a `serve` that reaches it starts work faster than the log can take it down. */
+const MAX_QUEUED_COMMITS = 1000;
+
+/** One partition as `serve` sees it. */
+export interface OwnedPartition {
+  readonly partition: number;
+  /** Aborts when the partition is lost or let go, or a commit has failed; `serve` must settle soon then. */
+  readonly signal: AbortSignal;
+  /** Committed state. The bytes are not to be changed. */
+  get(key: string): Buffer | undefined;
+  entries(): Iterable<readonly [string, Buffer]>;
+  /**
+   * One transaction: appends + these changes of the owned topic (null = tombstone). Calls queue. All of it or nothing,
+   * but a rejection with `commit_unknown` leaves open which: only the state of the next `serve` tells. After a rejection
+   * the partition is reopened, except after `queue_full`, which has done nothing.
+   */
+  commit(appends: readonly Append[], changes: ReadonlyMap<string, Buffer | null>): Promise<void>;
+  /** Which partition of the owned topic a key belongs to, as the log places it. */
+  partitionOf(key: string): number;
+}
+
+export interface OwnershipOptions {
+  readonly log: Log;
+  readonly reader: PartitionReader;
+  readonly groupId: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly partitionOf: (key: string) => number;
+  /** A value no other open of this partition has used. */
+  readonly barrierId: string;
+  readonly transactionTimeoutMs: number;
+  /** Longest time without a restored record before the restore counts as stuck. */
+  readonly restoreStallMs: number;
+  readonly stateMaxBytes: number;
+  readonly signal: AbortSignal;
+  readonly committed: (commit: CommitStats) => void;
+}
+
+export interface CommitStats {
+  readonly appends: number;
+  readonly changes: number;
+  readonly durationMs: number;
+}
+
+export class Ownership implements OwnedPartition {
+  readonly partition: number;
+  readonly signal: AbortSignal;
+  readonly restored: RestoreStats;
+  readonly #options: OwnershipOptions;
+  readonly #producer: TransactionalProducer;
+  readonly #state: OwnedState;
+  readonly #end = new AbortController();
+  #tail: Promise<void> = Promise.resolve();
+  #queued = 0;
+  #failure: { readonly error: unknown } | undefined;
+  #closed = false;
+
+  private constructor(
+    options: OwnershipOptions,
+    producer: TransactionalProducer,
+    state: OwnedState,
+    restored: RestoreStats,
+  ) {
+    this.#options = options;
+    this.#producer = producer;
+    this.#state = state;
+    this.restored = restored;
+    this.partition = options.partition;
+    this.signal = AbortSignal.any([options.signal, this.#end.signal]);
+  }
+
+  /** Rejects with a CodedError; nothing is left open then. */
+  static async open(options: OwnershipOptions): Promise<Ownership> {
+    const { log, reader, groupId, topic, partition, barrierId, signal } = options;
+    const producer = await log.transactional({
+      transactionalId: transactionalId(groupId, topic, partition),
+      transactionTimeoutMs: options.transactionTimeoutMs,
+    });
+    try {
+      await producer.commit({ appends: [barrierRecord({ topic, partition }, barrierId)] });
+      const state = new OwnedState({ topic, partition, maxBytes: options.stateMaxBytes });
+      const startedAtMs = log.clock.nowMs();
+      const records = await restoreToBarrier({
+        reader,
+        clock: log.clock,
+        topic,
+        partition,
+        barrierId,
+        stallMs: options.restoreStallMs,
+        signal,
+        restored: (key, value) => state.restore(key.toString(), value),
+      });
+      const restored = { records, durationMs: log.clock.nowMs() - startedAtMs };
+      return new Ownership(options, producer, state, restored);
+    } catch (error) {
+      await producer.close().catch(() => undefined); // the cause matters, a close error of a failed open does not
+      throw error;
+    }
+  }
+
+  /** Why the ownership ended (O4): what the first failed commit rejected with. */
+  get failure(): { readonly error: unknown } | undefined {
+    return this.#failure;
+  }
+
+  get keys(): number {
+    return this.#state.size;
+  }
+
+  get stateBytes(): number {
+    return this.#state.bytes;
+  }
+
+  get(key: string): Buffer | undefined {
+    return this.#state.get(key);
+  }
+
+  entries(): Iterable<readonly [string, Buffer]> {
+    return this.#state.entries();
+  }
+
+  partitionOf(key: string): number {
+    return this.#options.partitionOf(key);
+  }
+
+  commit(appends: readonly Append[], changes: ReadonlyMap<string, Buffer | null>): Promise<void> {
+    if (this.#queued >= MAX_QUEUED_COMMITS) {
+      const message = `${MAX_QUEUED_COMMITS} commits of this partition wait already`;
+      return Promise.reject(new CodedError('queue_full', message, { partition: this.partition }));
+    }
+    const all = [...appends];
+    const changed = new Map(changes);
+    this.#queued++;
+    const committed = this.#tail.then(() => this.#commit(all, changed)).finally(() => this.#queued--);
+    this.#tail = committed.catch(() => undefined); // the caller is told; the next call asks `#failure`
+    return committed;
+  }
+
+  /** Waits for the commits already called for; later ones are refused. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#end.abort();
+    await this.#tail;
+    this.#state.clear();
+    await this.#producer.close();
+  }
+
+  async #commit(appends: readonly Append[], changes: ReadonlyMap<string, Buffer | null>): Promise<void> {
+    if (this.#closed || this.#failure !== undefined) {
+      throw new CodedError('fenced', 'This ownership has ended; its partition must be opened again');
+    }
+    const { log, topic, partition, committed } = this.#options;
+    const startedAtMs = log.clock.nowMs();
+    try {
+      if (changes.has(BARRIER_KEY)) throw new TypeError('The key of the barrier is reserved');
+      this.#state.assertFits(changes);
+      const all: Append[] = [...appends];
+      for (const [key, value] of changes) all.push({ topic, partition, key: Buffer.from(key), value });
+      await this.#producer.commit({ appends: all });
+    } catch (error) {
+      this.#failure = { error };
+      this.#end.abort();
+      throw error;
+    }
+    for (const [key, value] of changes) this.#state.set(key, value); // O3
+    committed({ appends: appends.length, changes: changes.size, durationMs: log.clock.nowMs() - startedAtMs });
+  }
+}

@@ -1,0 +1,192 @@
+/**
+ * Runs `serve` over one partition for as long as the group assigns it: own it, serve, and own it again after whatever went
+ * wrong (lifecycle.ts).
+ *
+ * N1 at most one `serve` runs per partition: the next is called only when the last has settled and its producer is closed
+ * N2 what ended a commit also ends the `serve` that asked for it, whether that looks at the rejection or not
+ * N3 a `serve` that has not settled in time after its signal, or returns before it, is a programming error: the process must
+ *    end, for it would go on doing things in the world that nobody writes down
+ */
+import { CodedError } from '../base/errors.ts';
+import { Lifecycle, type NextMove, type Phase } from './lifecycle.ts';
+import { type CommitStats, type OwnedPartition, Ownership } from './owned-partition.ts';
+import type { Log, PartitionReader } from './port.ts';
+import type { RestoreStats } from './restore.ts';
+
+/** Within a shutdown's time. */
+const DEFAULT_SETTLE_MS = 8_000;
+
+export interface OwnerSettings {
+  readonly groupId: string;
+  /** The compacted topic whose partitions are owned. */
+  readonly topic: string;
+  readonly transactionTimeoutMs: number;
+  readonly restoreStallMs: number;
+  /** Bound of the state of one partition. */
+  readonly stateMaxBytes: number;
+  readonly retryMinMs: number;
+  readonly retryMaxMs: number;
+  /** Longest time from the signal until `serve` has settled. */
+  readonly settleMs?: number;
+}
+
+export interface OwnedPartitionHealth {
+  readonly partition: number;
+  readonly phase: Phase;
+  readonly keys: number;
+  readonly stateBytes: number;
+  readonly lastCommitAtMs: number | null;
+  readonly reopened: number;
+  readonly lastError: string | null;
+}
+
+/** What a runner tells its surroundings; each call must return at once. */
+export interface OwnerRunnerObserver {
+  opened(partition: number, restored: RestoreStats): void;
+  committed(partition: number, commit: CommitStats): void;
+  failed(partition: number, error: CodedError, next: NextMove): void;
+  /** A programming error: the process must end, not carry on. */
+  crashed(error: unknown): void;
+}
+
+export interface OwnerRunnerOptions {
+  readonly log: Log;
+  readonly reader: PartitionReader;
+  readonly partition: number;
+  readonly partitionOf: (key: string) => number;
+  readonly settings: OwnerSettings;
+  readonly serve: (owned: OwnedPartition) => Promise<void>;
+  readonly observer: OwnerRunnerObserver;
+  readonly random: () => number;
+  readonly uniqueId: () => string;
+}
+
+export class OwnerRunner {
+  readonly partition: number;
+  /** Resolves when the runner has let go of everything. */
+  readonly done: Promise<void>;
+  readonly #options: OwnerRunnerOptions;
+  readonly #stop = new AbortController();
+  readonly #life: Lifecycle;
+  #ownership: Ownership | undefined;
+  #lastCommitAtMs: number | null = null;
+
+  /** Starts by itself, once `after` has settled. */
+  constructor(options: OwnerRunnerOptions, after: Promise<unknown> = Promise.resolve()) {
+    const { settings, log, random, observer } = options;
+    this.#options = options;
+    this.partition = options.partition;
+    this.#life = new Lifecycle({
+      ...settings,
+      clock: log.clock,
+      random,
+      failed: (error, next) => observer.failed(this.partition, error, next),
+    });
+    const run = () => this.#life.run(() => this.#attempt(), this.#stop.signal);
+    this.done = after.then(run).catch((error) => {
+      this.#life.phase = 'failed';
+      observer.crashed(error);
+    });
+  }
+
+  get health(): OwnedPartitionHealth {
+    return {
+      partition: this.partition,
+      phase: this.#life.phase,
+      keys: this.#ownership?.keys ?? 0,
+      stateBytes: this.#ownership?.stateBytes ?? 0,
+      lastCommitAtMs: this.#lastCommitAtMs,
+      reopened: this.#life.reopened,
+      lastError: this.#life.lastError,
+    };
+  }
+
+  heartbeat(atMs: number): void {
+    this.#life.heartbeat(atMs);
+  }
+
+  stop(): void {
+    this.#stop.abort();
+  }
+
+  /** One ownership from open to its end: undefined after stop(), else what ended it. Other errors are ours and go up. */
+  async #attempt(): Promise<CodedError | undefined> {
+    try {
+      this.#ownership = await this.#open();
+      this.#options.observer.opened(this.partition, this.#ownership.restored);
+      this.#life.phase = 'running';
+      return await this.#serve(this.#ownership);
+    } catch (error) {
+      if (error instanceof CodedError) return error;
+      throw error;
+    } finally {
+      const ownership = this.#ownership;
+      this.#ownership = undefined;
+      await ownership?.close().catch((error) => this.#closeFailed(error)); // N1
+    }
+  }
+
+  #open(): Promise<Ownership> {
+    const { log, reader, settings, partition, partitionOf, observer, uniqueId } = this.#options;
+    return Ownership.open({
+      ...settings,
+      log,
+      reader,
+      partition,
+      partitionOf,
+      barrierId: uniqueId(),
+      signal: this.#stop.signal,
+      committed: (commit) => {
+        this.#life.succeeded();
+        this.#lastCommitAtMs = log.clock.nowMs();
+        observer.committed(partition, commit);
+      },
+    });
+  }
+
+  /** Rejects with what ended it before the signal; resolves after the signal, unless that was a commit's failure (N2). */
+  async #serve(ownership: Ownership): Promise<undefined> {
+    const { signal } = ownership;
+    const settled = new AbortController();
+    try {
+      await Promise.race([this.#options.serve(ownership), this.#overdue(signal, settled.signal)]);
+    } catch (error) {
+      if (!(error instanceof CodedError) && !isInterruption(error, signal)) throw error;
+      if (!signal.aborted) throw error;
+    } finally {
+      settled.abort();
+    }
+    if (ownership.failure !== undefined) throw ownership.failure.error;
+    if (!signal.aborted) throw new TypeError('serve() returned while its partition was still owned'); // N3
+  }
+
+  /** N3. Rejects, some time after `signal`, unless `serve` has settled by then. */
+  async #overdue(signal: AbortSignal, settled: AbortSignal): Promise<never> {
+    await aborted(AbortSignal.any([signal, settled]));
+    if (!settled.aborted) {
+      this.#life.phase = 'opening'; // L3
+      const settleMs = this.#options.settings.settleMs ?? DEFAULT_SETTLE_MS;
+      await this.#options.log.clock.sleep(settleMs, settled);
+      if (!settled.aborted) {
+        throw new Error(`serve() of partition ${this.partition} had not settled ${settleMs} ms after its signal`);
+      }
+    }
+    return new Promise<never>(() => undefined);
+  }
+
+  #closeFailed(error: unknown): void {
+    this.#life.lastError = `close: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+/** What Node's own waits and `signal.throwIfAborted()` reject with when the signal has aborted. */
+function isInterruption(error: unknown, signal: AbortSignal): boolean {
+  return signal.aborted && (error === signal.reason || (error instanceof Error && error.name === 'AbortError'));
+}
