@@ -26,11 +26,11 @@ export interface OwnedPartition {
   readonly partition: number;
   /** Aborts when the partition is lost or let go, or a commit has failed; `serve` must settle soon then. */
   readonly signal: AbortSignal;
-  /** Committed state. The bytes are not to be changed. */
+  /** Committed state, also after the end as this owner last knew it. The bytes are not to be changed. */
   get(key: string): Buffer | undefined;
   entries(): Iterable<readonly [string, Buffer]>;
   /**
-   * One transaction: appends + these changes of the owned topic (null = tombstone). Calls queue. All of it or nothing,
+   * One transaction: appends + these changes of the owned topic (null = tombstone; the port's rules for keys hold). Calls queue. All of it or nothing,
    * but a rejection with `commit_unknown` leaves open which: only the state of the next `serve` tells. After a rejection
    * the partition is reopened, except after `queue_full`, which has done nothing.
    */
@@ -156,12 +156,15 @@ export class Ownership implements OwnedPartition {
     return committed;
   }
 
-  /** Waits for the commits already called for; later ones are refused. */
-  async close(): Promise<void> {
+  /** Refuses what is queued and all later commits; resolves when the one in flight has been answered. */
+  async drain(): Promise<void> {
     this.#closed = true;
     this.#end.abort();
     await this.#tail;
-    this.#state.clear();
+  }
+
+  async close(): Promise<void> {
+    await this.drain();
     await this.#producer.close();
   }
 

@@ -57,11 +57,6 @@ export class OwnedState {
     this.#assertAtMost(2 * this.#options.maxBytes, this.#bytes);
   }
 
-  clear(): void {
-    this.#values.clear();
-    this.#bytes = 0;
-  }
-
   #assertAtMost(maxBytes: number, bytes: number): void {
     const { topic, partition } = this.#options;
     if (bytes <= maxBytes) return;

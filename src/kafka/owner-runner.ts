@@ -13,8 +13,8 @@ import { type CommitStats, type OwnedPartition, Ownership } from './owned-partit
 import type { Log, PartitionReader } from './port.ts';
 import type { RestoreStats } from './restore.ts';
 
-/** Within a shutdown's time. */
-const DEFAULT_SETTLE_MS = 8_000;
+/** Twice this is within a shutdown's time. */
+const DEFAULT_SETTLE_MS = 4_000;
 
 export interface OwnerSettings {
   readonly groupId: string;
@@ -26,7 +26,7 @@ export interface OwnerSettings {
   readonly stateMaxBytes: number;
   readonly retryMinMs: number;
   readonly retryMaxMs: number;
-  /** Longest time from the signal until `serve` has settled. */
+  /** Longest time from the signal until `serve` has settled, and again from the last commit's answer. */
   readonly settleMs?: number;
 }
 
@@ -149,7 +149,7 @@ export class OwnerRunner {
     const { signal } = ownership;
     const settled = new AbortController();
     try {
-      await Promise.race([this.#options.serve(ownership), this.#overdue(signal, settled.signal)]);
+      await Promise.race([this.#options.serve(ownership), this.#overdue(ownership, settled.signal)]);
     } catch (error) {
       if (!(error instanceof CodedError) && !isInterruption(error, signal)) throw error;
       if (!signal.aborted) throw error;
@@ -160,17 +160,16 @@ export class OwnerRunner {
     if (!signal.aborted) throw new TypeError('serve() returned while its partition was still owned'); // N3
   }
 
-  /** N3. Rejects, some time after `signal`, unless `serve` has settled by then. */
-  async #overdue(signal: AbortSignal, settled: AbortSignal): Promise<never> {
-    await aborted(AbortSignal.any([signal, settled]));
-    if (!settled.aborted) {
-      this.#life.phase = 'opening'; // L3
-      const settleMs = this.#options.settings.settleMs ?? DEFAULT_SETTLE_MS;
-      await this.#options.log.clock.sleep(settleMs, settled);
-      if (!settled.aborted) {
-        throw new Error(`serve() of partition ${this.partition} had not settled ${settleMs} ms after its signal`);
-      }
-    }
+  /** N3. Rejects, some time after the signal, unless `serve` has settled by then. A commit in flight is the log's to answer. */
+  async #overdue(ownership: Ownership, settled: AbortSignal): Promise<never> {
+    const { clock } = this.#options.log;
+    const settleMs = this.#options.settings.settleMs ?? DEFAULT_SETTLE_MS;
+    await aborted(AbortSignal.any([ownership.signal, settled]));
+    if (!settled.aborted) this.#life.phase = 'opening'; // L3
+    await clock.sleep(settleMs, settled);
+    if (!settled.aborted) await ownership.drain();
+    await clock.sleep(settleMs, settled);
+    if (!settled.aborted) throw new Error(`serve() of partition ${this.partition} goes on after its signal`);
     return new Promise<never>(() => undefined);
   }
 
