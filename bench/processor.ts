@@ -147,7 +147,7 @@ function ours(context: BenchContext, prefix: string, load: Workload): Contender 
     expected: load.changes,
     identity: identityBy(schema, (payload) => `${payload['resource_id']} ${payload['revision']}`),
     start() {
-      const service = serviceUnderTest(context, prefix);
+      const service = serviceUnderTest(context, prefix, { THREADS: 'auto' });
       service.addConnection();
       return service.start('process', PORT);
     },

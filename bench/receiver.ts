@@ -119,7 +119,7 @@ async function startBare(_context: BenchContext, port: number): Promise<Target> 
 }
 
 async function startOurs(context: BenchContext, port: number): Promise<Target> {
-  const service = serviceUnderTest(context, context.prefix);
+  const service = serviceUnderTest(context, context.prefix, { THREADS: 'auto' });
   service.addConnection();
   const running = await service.startReady('ingest', port);
   return { name: 'ours', port, running, topic: topicNames(context.prefix).raw, accepted: 0 };
