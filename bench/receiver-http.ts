@@ -14,7 +14,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { WEBHOOK_PATH } from '../src/ingest/receiver.ts';
+import { WEBHOOK_PATH } from '../src/ingest/webhook-path.ts';
 import { webhookBody } from './receiver/body.ts';
 import { CONNECTION, TOKEN, VARIANTS } from './receiver/variants.ts';
 

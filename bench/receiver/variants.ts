@@ -6,9 +6,10 @@ import { pino } from 'pino';
 import { Secret } from '../../src/base/secret.ts';
 import { CONNECTION_SETTINGS, type ConnectionWithTokens } from '../../src/fibric/connection.ts';
 import type { RawAppender } from '../../src/ingest/ports.ts';
-import { createReceiver, RECEIVER_DEFAULTS, WEBHOOK_PATH } from '../../src/ingest/receiver.ts';
+import { createReceiver, RECEIVER_DEFAULTS } from '../../src/ingest/receiver.ts';
 import { decideBody, prepareConnection } from '../../src/ingest/webhook-decision.ts';
 import { createWebhookHandler } from '../../src/ingest/webhook-handler.ts';
+import { WEBHOOK_PATH } from '../../src/ingest/webhook-path.ts';
 
 export const TOKEN = 'bench-token';
 export const CONNECTION: ConnectionWithTokens = {

@@ -13,8 +13,7 @@ import { type ErrorAnswer, errorBody, rawError } from './answer.ts';
 import type { ReceiverCounters } from './counters.ts';
 import type { ConnectionLookup, RawAppender, ReceiverLogger } from './ports.ts';
 import { createWebhookHandler, type HandlerSettings, type HandlerState } from './webhook-handler.ts';
-
-export const WEBHOOK_PATH = '/webhooks/kustomer/';
+import { WEBHOOK_PATH } from './webhook-path.ts';
 
 export interface ReceiverSettings extends Omit<HandlerSettings, 'topic'> {
   /** Longest time a sender may take for a whole request. */

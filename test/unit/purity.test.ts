@@ -14,7 +14,8 @@ const PURE = [
   'src/processors/{change,dead-letters,dedupe,derive,digest,envelope,identity,read,resource-state,revisions}.ts',
   'src/processors/{derive,payload}/*.ts',
   'src/sinks/{lanes,ledger,lifecycle,policy-gate}.ts',
-  'src/ingest/{poll-plan,webhook-decision,raw-record}.ts',
+  'src/ingest/{webhook-decision,raw-record}.ts',
+  'src/ingest/poll/{backfill-plan,cursor-record,plan,polled-record,query,seen,streams,walk}.ts',
 ];
 
 const FORBIDDEN: readonly (readonly [what: string, pattern: RegExp])[] = [

@@ -1,0 +1,2 @@
+/** Below it stands the id of the connection. */
+export const WEBHOOK_PATH = '/webhooks/kustomer/';
