@@ -2,7 +2,7 @@
 # fetched when the machine has none new enough.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help deps setup check test demo up down serve flood verify bench
+.PHONY: help deps setup check test soak demo up down serve flood verify bench
 
 # The right Node first on PATH; no colour codes where nobody sees them.
 ENV := CN_ROOT='$(CURDIR)'; . scripts/env.sh; [ -t 1 ] || export NO_COLOR=1; \
@@ -27,6 +27,9 @@ check: deps ## Types, lint, format, room boundaries, generated files up to date
 
 test: deps ## All tests, with a real Kafka (ARGS='--project unit' for one tier)
 	@$(ENV) vitest run $(ARGS)
+
+soak: deps ## Convergence under faults with seeds never tried before; SEEDS=50, in tens
+	@$(ENV) node scripts/soak.ts $(SEEDS)
 
 demo: deps ## Flood, crash, verify: the whole path once, on a Kafka of its own if none is up
 	@$(ENV) node scripts/stack/with-stack.ts bin/cn-kustomer demo $(ARGS)

@@ -1,0 +1,18 @@
+/**
+ * What is published equals the truth, whatever is lost on the way: webhooks dropped, doubled, reordered and switched off,
+ * requests that fail, budgets that are empty, pollers that die. A change may be absent only where nobody could know of it.
+ *
+ * The seeds are fixed. SOAK_SEEDS=4711,12 runs others; `make soak SEEDS=50` as many as wanted, in tens.
+ */
+import { expect, test } from 'vitest';
+import { webhooksAlone } from '../support/convergence/webhooks-alone.ts';
+
+const SEEDS = process.env['SOAK_SEEDS']?.split(',') ?? ['1', '2', '3', '4', '5', '6', '7', '8', '9', '10'];
+
+test('webhooks alone, doubled and reordered, are the whole truth but for the time that passes', async () => {
+  const results = await webhooksAlone(SEEDS.slice(0, 2));
+  for (const { published, changes } of results) {
+    expect(published).toBe(changes);
+    expect(changes).toBeGreaterThan(20);
+  }
+});

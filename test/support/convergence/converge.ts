@@ -1,0 +1,72 @@
+/** One run: faults, their end, and how long it takes until what was published equals the truth. */
+import { expect } from 'vitest';
+import { formatComparison } from '../../../src/simulator/truth/compare.ts';
+import { waitFor } from '../wait-for.ts';
+import { sufferFaults } from './faults.ts';
+import { type Place, POLL_INTERVAL_MS, World } from './world.ts';
+
+/** After the last fault: one poll interval, and this. */
+const GRACE_MS = 5000;
+const STREAMS = 4;
+const LOOK_EVERY_MS = 100;
+
+export interface Converged {
+  readonly seed: string;
+  readonly changes: number;
+  readonly published: number;
+  readonly collapsed: number;
+  readonly tookMs: number;
+}
+
+/** Fails with what differs, seed by seed. */
+export async function converge(seeds: readonly string[]): Promise<readonly Converged[]> {
+  const world = await World.open({ seeds, polls: true });
+  const endMs = await sufferFaults(world);
+  const waiting = new Set(world.places);
+  const took = new Map<Place, number>();
+  const look = () => {
+    for (const place of waiting) {
+      if (world.compare(place, endMs).defects.length > 0) continue;
+      waiting.delete(place);
+      took.set(place, Date.now() - endMs);
+    }
+    return waiting.size === 0;
+  };
+  const deadlineMs = endMs + POLL_INTERVAL_MS + GRACE_MS - Date.now();
+  await waitFor(look, { message: 'convergence', deadlineMs, everyMs: LOOK_EVERY_MS }).catch(() => undefined);
+  if (waiting.size > 0) expect.fail(reportOf(world, [...waiting], endMs));
+
+  // What is there twice may come late: everything pending is delivered, and every stream polled once more.
+  await world.simulator.idle();
+  const before = world.places.map(({ sightings }) => sightings.searches);
+  const polledAgain = () =>
+    world.places.every(({ sightings }, index) => sightings.searches >= (before[index] ?? 0) + 2 * STREAMS);
+  await waitFor(polledAgain, {
+    message: 'two more polls of every stream',
+    deadlineMs: 4 * POLL_INTERVAL_MS,
+    everyMs: LOOK_EVERY_MS,
+  });
+  await world.site.caughtUp();
+  const spoiled = world.places.filter((place) => world.compare(place, endMs).defects.length > 0);
+  if (spoiled.length > 0) expect.fail(`after convergence:\n${reportOf(world, spoiled, endMs)}`);
+  return world.places.map((place) => resultOf(world, place, endMs, took.get(place) ?? Number.NaN));
+}
+
+function reportOf(world: World, places: readonly Place[], endMs: number): string {
+  const failure = world.tail.failure();
+  const reports = places.map((place) => `seed ${place.seed}:\n${formatComparison(world.compare(place, endMs))}`);
+  return [...reports, ...(failure === null ? [] : [`the reader failed: ${failure}`])].join('\n\n');
+}
+
+function resultOf(world: World, place: Place, endMs: number, tookMs: number): Converged {
+  const { counts } = world.compare(place, endMs);
+  const sum = (name: 'changes' | 'published' | 'collapsed') =>
+    Object.values(counts).reduce((total, count) => total + count[name], 0);
+  return {
+    seed: place.seed,
+    changes: sum('changes'),
+    published: sum('published'),
+    collapsed: sum('collapsed'),
+    tookMs,
+  };
+}

@@ -1,0 +1,55 @@
+/** What goes wrong, and when: a pure function of the seed. Times are parts of the phase of faults, 0 to 1. */
+import { createRandom } from '../../../src/simulator/model/random.ts';
+import type { RequestFaultOptions } from '../../../src/simulator/requests/faults.ts';
+import type { FaultOptions } from '../../../src/simulator/webhooks/faults.ts';
+
+export interface SeedPlan {
+  readonly webhooks: FaultOptions;
+  /** Requests that go wrong now and then, all through the phase. */
+  readonly requests: readonly RequestFaultOptions[];
+  /** From then on the receiver cannot be reached, until the webhook has been switched off for it. */
+  readonly unreachableAt: number;
+  /** Scripted 429s, each for a while and with a short `Retry-After`. */
+  readonly storms: readonly Storm[];
+  /** From then on somebody else takes the whole budget of the minute, to the end of the phase. */
+  readonly greedyAt: number;
+  /** Milliseconds between two steps of traffic, on average. */
+  readonly stepEveryMs: number;
+}
+
+export interface Storm {
+  readonly at: number;
+  readonly refusals: number;
+  readonly retryAfterS: number;
+}
+
+const DROP = 0.3;
+const DUPLICATE = 0.3;
+const REORDER_WINDOW_MS = 2000;
+
+export function seedPlan(seed: string): SeedPlan {
+  const random = createRandom(`convergence:${seed}`);
+  const between = (low: number, high: number) => low + random.next() * (high - low);
+  return {
+    webhooks: { drop: DROP, duplicate: DUPLICATE, reorder: { fraction: 1, windowMs: REORDER_WINDOW_MS } },
+    requests: [
+      { kind: 'status', status: 503, probability: between(0, 0.05) },
+      { kind: 'truncate', probability: between(0, 0.03) },
+      { kind: 'cut', probability: between(0, 0.03) },
+      { kind: 'reset', probability: between(0, 0.03) },
+    ],
+    unreachableAt: between(0.05, 0.4),
+    storms: [
+      { at: between(0.1, 0.35), refusals: 1 + random.int(10), retryAfterS: 1 + random.int(2) },
+      { at: between(0.35, 0.6), refusals: 1 + random.int(10), retryAfterS: 1 + random.int(3) },
+    ],
+    greedyAt: between(0.7, 0.9),
+    stepEveryMs: between(200, 400),
+  };
+}
+
+/** When the poller is killed; it takes several seconds until another owns its work. */
+export function killTimes(seeds: readonly string[]): readonly number[] {
+  const random = createRandom(`kills:${seeds.join(',')}`);
+  return [0.08 + random.next() * 0.22, 0.38 + random.next() * 0.27];
+}

@@ -1,0 +1,43 @@
+/** What polls were shown: every copy in every search answer that arrived whole. */
+import type { Org } from '../../../src/simulator/org.ts';
+
+const SEARCHES = ['/v1/customers/search', '/v1/customers/archive/search'];
+
+interface Sighting {
+  readonly rev: number;
+  readonly atMs: number;
+}
+
+export class Sightings {
+  readonly #byResource = new Map<string, Sighting[]>();
+  #searches = 0;
+
+  /** Whole answers so far. */
+  get searches(): number {
+    return this.#searches;
+  }
+
+  watch(org: Org): void {
+    org.observeAnswers(({ path, status, body, arrived, atMs }) => {
+      if (!arrived || status !== 200 || !SEARCHES.includes(path)) return;
+      this.#searches += 1;
+      const { data } = body as { data: readonly { type: string; id: string; attributes?: { rev?: number } }[] };
+      for (const { type, id, attributes } of data) {
+        if (attributes?.rev !== undefined) this.#add(`${type}:${id}`, { rev: attributes.rev, atMs });
+      }
+    });
+  }
+
+  /** Whether a copy from `fromRev` to before `untilRev` was shown, at a time that counts. */
+  sighted(resource: string, fromRev: number, untilRev: number | null, counts: (atMs: number) => boolean): boolean {
+    return (this.#byResource.get(resource) ?? []).some(
+      ({ rev, atMs }) => rev >= fromRev && (untilRev === null || rev < untilRev) && counts(atMs),
+    );
+  }
+
+  #add(resource: string, sighting: Sighting): void {
+    const sightings = this.#byResource.get(resource);
+    if (sightings === undefined) this.#byResource.set(resource, [sighting]);
+    else sightings.push(sighting);
+  }
+}
