@@ -29,7 +29,7 @@ test: deps ## All tests, with a real Kafka (ARGS='--project unit' for one tier)
 	@$(ENV) vitest run $(ARGS)
 
 soak: deps ## Convergence under faults with seeds never tried before; SEEDS=50, in tens
-	@$(ENV) node scripts/soak.ts $(SEEDS)
+	@$(ENV) node scripts/stack/with-stack.ts node scripts/soak.ts $(SEEDS)
 
 demo: deps ## Flood, crash, verify: the whole path once, on a Kafka of its own if none is up
 	@$(ENV) node scripts/stack/with-stack.ts bin/cn-kustomer demo $(ARGS)
