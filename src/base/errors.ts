@@ -137,6 +137,30 @@ export const ERROR_TABLE = {
     meaning:
       'The rate budget of the organisation had no room in time, or too many calls wait for it; nothing was sent.',
   },
+  // polling
+  poll_out_of_order: {
+    disposition: 'retry',
+    meaning:
+      'A page of a search is not sorted by time, or has rows outside its bounds; the cursor stays and the window is read again.',
+  },
+  poll_rows_unread: {
+    disposition: 'park',
+    meaning:
+      'More rows share one time (and one creation) than a search can page through; so many could not be read. The poll goes on behind them.',
+  },
+  poll_row_unreadable: {
+    disposition: 'park',
+    meaning: 'An entry of a search has no type or id and was left out, or no time; then it was published all the same.',
+  },
+  poll_clock_skew: {
+    disposition: 'wait',
+    meaning: 'Rows are of a time well ahead of the answer they came with; the cursor waits for that time.',
+  },
+  cursor_unreadable: {
+    disposition: 'park',
+    meaning:
+      'A cursor was written by a newer version or damaged; its stream stands still rather than read everything again.',
+  },
   // configuration and secrets
   config_invalid: { disposition: 'refuse', meaning: 'One or more settings are missing or wrong.' },
   connection_conflict: {
