@@ -172,12 +172,12 @@ const events = input.map(({ value }) => {
   return parsed.event;
 });
 const derived = events.map((event) => derive(event, CONNECTION.settings)).filter((d) => d !== null);
-const emissions = derived.map((d) => dedupe(EMPTY_STATE, { derived: d, rawOffset: 0, via: 'webhook' }).emit[0]);
-const observation = { via: 'webhook', late: false, machineUserId: null } as const;
+const emissions = derived.map((d) => dedupe(EMPTY_STATE, { derived: d, rawOffset: 0 }).emit[0]);
+const observer = { via: 'webhook', machineUserId: null } as const;
 const made = emissions.map((emission, i) => {
   const event = events[i];
   if (emission === undefined || event === undefined) throw new Error('every record of this bench has a change');
-  return envelopeRecord(emission, event, observation, CONNECTION);
+  return envelopeRecord(emission, event, observer, CONNECTION);
 });
 
 function decideAll(): { emitted: number; state: MapState } {
@@ -208,16 +208,12 @@ const STAGES: readonly (readonly [name: string, items: number, run: () => void])
   ['derive', events.length, () => events.forEach((e) => void derive(e, CONNECTION.settings))],
   ['state decode', states.length, () => states.forEach((s) => void decodeState(s))],
   ['state encode', decoded.length, () => decoded.forEach((s) => void encodeState(s))],
-  [
-    'dedupe',
-    derived.length,
-    () => derived.forEach((d) => void dedupe(EMPTY_STATE, { derived: d, rawOffset: 0, via: 'webhook' })),
-  ],
+  ['dedupe', derived.length, () => derived.forEach((d) => void dedupe(EMPTY_STATE, { derived: d, rawOffset: 0 }))],
   ['change ids', made.length, () => made.forEach((_, i) => void changeIds('t_bench', 'cn_bench', `conversation:${i}`))],
   [
     'envelope',
     made.length,
-    () => emissions.forEach((e, i) => void (e && envelopeRecord(e, events[i] as never, observation, CONNECTION))),
+    () => emissions.forEach((e, i) => void (e && envelopeRecord(e, events[i] as never, observer, CONNECTION))),
   ],
   ['avro encode', made.length, () => made.forEach((m) => void type.encode(m.envelope, scratch, 5))],
   ['avro toBuffer', made.length, () => made.forEach((m) => void type.toBuffer(m.envelope))],

@@ -6,7 +6,7 @@ import type { AvroType, Field } from './events/define.ts';
 import { EVENT_TYPES } from './events/index.ts';
 
 /** Raised by one whenever the schema changes; `schemas/history` keeps every version. */
-export const ENVELOPE_SCHEMA_VERSION = 1;
+export const ENVELOPE_SCHEMA_VERSION = 2;
 export const ENVELOPE_SCHEMA_NAME = `${NAMESPACE}.Envelope`;
 
 type Json = string | readonly Json[] | { readonly [key: string]: Json | null };

@@ -2,9 +2,6 @@
 import type { EventType } from '../fibric/events/index.ts';
 import type { Channel } from '../kafka/headers.ts';
 
-/** Event types that come out of `derive`; breaches of SLAs need the time of day and come from the poller. */
-export type DerivedEventType = Exclude<EventType, 'conversation.sla.breached'>;
-
 /** A change that an event tells of, perhaps not for the first time. The basis says how a second sight is recognised. */
 export type Candidate = CandidateFacts &
   (
@@ -15,10 +12,15 @@ export type Candidate = CandidateFacts &
         readonly basis: 'state';
         readonly moves: StateMove;
       }
+    | {
+        /** By identity alone, whichever and however many deliveries tell of it. */
+        readonly basis: 'once';
+        readonly breach: Breach;
+      }
   );
 
 interface CandidateFacts {
-  readonly eventType: DerivedEventType;
+  readonly eventType: EventType;
   readonly identity: string;
   readonly occurredAt: string | null;
 }
@@ -31,6 +33,14 @@ export interface StateMove {
   readonly atMs: number;
 }
 
+/** A deadline of an SLA that passed. */
+export interface Breach {
+  readonly metric: string;
+  /** As Kustomer wrote it: part of the identity. */
+  readonly at: string;
+  readonly atMs: number;
+}
+
 /** What a snapshot of a conversation shows, whatever it is that changed. */
 export interface ObservedState {
   readonly status: string | null;
@@ -38,11 +48,24 @@ export interface ObservedState {
   readonly reopenCount: number | null;
 }
 
+/** What was known before a poll showed another status: all that such a move can be compared with. */
+export interface KnownBefore {
+  /** Null where unknown, and where it can only have been something else in between. */
+  readonly status: string | null;
+  /** Null where unknown. */
+  readonly reopenCount: number | null;
+  /** Revisions since then that nobody told of, without the one that made the move; null where unknown. */
+  readonly missedRevisions: number | null;
+}
+
 /** Everything `derive` reads out of one event. */
 export interface Derived {
   readonly resourceType: string;
   readonly resourceId: string;
+  /** A webhook that tells of the creation. */
   readonly created: boolean;
+  /** A snapshot that a poll took: it shows a state, not a change. */
+  readonly polled: boolean;
   readonly revision: number | null;
   /** Tells a delivery without a revision from others: the vendor's event id, or a digest of the content. */
   readonly token: string | null;
@@ -50,9 +73,15 @@ export interface Derived {
   readonly candidates: readonly Candidate[];
 }
 
-/** How a change was observed: what its payload says besides the facts. */
-export interface Observation {
+/** Who observed it, and how. */
+export interface Observer {
   readonly via: Channel;
-  readonly late: boolean;
   readonly machineUserId: string | null;
+}
+
+/** How a change was observed: what its payload says besides the facts. */
+export interface Observation extends Observer {
+  readonly late: boolean;
+  /** Of a move of the status that a poll showed; null for everything else. */
+  readonly known: KnownBefore | null;
 }

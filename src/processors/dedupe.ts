@@ -7,7 +7,8 @@
  *     status in one millisecond, a time that Kustomer did not move on), the second falls back to its revision, so that
  *     its event_id differs and nothing is lost.
  * I3  A change seen by a poll and by a webhook is emitted by whichever comes first. A webhook matches what a poll saw
- *     only if its revision is not above that of the polled record: a poll cannot have seen a later change.
+ *     only if its revision is not above that of the polled record: a poll cannot have seen a later change. A deadline that
+ *     passed (basis `once`) is one change whoever tells of it, and however often.
  * I4  A lower revision that was not seen is emitted with late = true, never dropped for being late.
  * I5  A resource is created once, whichever path says so and however often. A creation takes no part in I1: the
  *     revision it carries is that of its snapshot, which may belong to an update that follows. It is late (I4) when any
@@ -25,32 +26,39 @@
  *       resource is taken for new.
  *     - Polled revisions: MAX_POLLED_INTERVALS, one per poll at most: an hour of polling at 60 s, as long as Kustomer
  *       retries the webhooks they stand for. The oldest is forgotten.
- *     - Changes of state: those only a poll has seen are kept longest (8), for their webhook may be on its way for an
- *       hour; of those a webhook has seen the last 3, which serve only to recognise a poll. What is let go leaves its
- *       time behind as a horizon, and a poll emits nothing at or before the horizon: it shows the latest state only.
+ *     - Changes of state: those only a poll has seen are kept longest (MAX_POLL_ONLY), for their webhook may be on its
+ *       way for an hour; of those a webhook has seen the latest 3, which serve only to recognise a poll. The earliest
+ *       goes first and leaves its time behind as a horizon, and a poll emits nothing at or before the horizon: it shows
+ *       the latest state only.
+ *     - Breaches: MAX_BREACHES and a horizon, as above.
+ * I8  What a poll shows but may not publish (it happened before the connection began) is remembered as known, never as
+ *     published: its webhook, or a backfill that reaches further back, still emits it.
  */
-import type { Channel } from '../kafka/headers.ts';
-import type { Candidate, Derived, StateMove } from './change.ts';
+import type { Candidate, Derived, KnownBefore, StateMove } from './change.ts';
 import { withRevision } from './identity.ts';
 import { hash48, type RecentChange, type ResourceState, type TrackedStatus } from './resource-state.ts';
-import { addRevision, closeLowestGaps, forgetLowest, hasRevision } from './revisions.ts';
+import { addRevision, closeLowestGaps, countRevisions, forgetLowest, hasRevision } from './revisions.ts';
 
 export const MAX_INTERVALS = 1024;
 export const MAX_POLLED_INTERVALS = 64;
-export const MAX_POLL_ONLY = 8;
+export const MAX_POLL_ONLY = 32;
 export const MAX_TOKENS = 128;
 export const MAX_WEBHOOK_SEEN = 3;
+export const MAX_BREACHES = 16;
 
 export interface Delivery {
   readonly derived: Derived;
   readonly rawOffset: number;
-  readonly via: Channel;
 }
 
 /** A candidate to be emitted, under this identity (its own, or the fallback of I2). */
 export interface Emission {
   readonly candidate: Candidate;
   readonly identity: string;
+  /** I4 */
+  readonly late: boolean;
+  /** Of a move of the status that a poll showed; null for everything else. */
+  readonly known: KnownBefore | null;
 }
 
 /** What became of the record as a whole. `nothing`: it tells of no change we emit. */
@@ -61,57 +69,53 @@ export interface Decision {
   readonly emit: readonly Emission[];
   /** Candidates dropped because the other path had seen them (I3, I5). */
   readonly collapsed: number;
-  /** I4; the same for all candidates of one delivery. */
-  readonly late: boolean;
   /** The very object given in when nothing is to be remembered. */
   readonly next: ResourceState;
 }
 
 const NONE: readonly Emission[] = Object.freeze([]);
 
-/** A replay feeds webhook bodies again, a backfill polls: what counts is which kind of body it is. */
-function isPolled(via: Channel): boolean {
-  return via === 'poll' || via === 'backfill';
-}
-
 export function dedupe(state: ResourceState, delivery: Delivery): Decision {
   const { derived, rawOffset } = delivery;
   const isBehind = rawOffset <= state.lastRawOffset;
-  const polled = isPolled(delivery.via);
 
-  if (wasDelivered(state, derived, polled)) {
+  if (wasDelivered(state, derived)) {
     const next = isBehind ? state : { ...state, lastRawOffset: rawOffset };
-    return { verdict: isBehind ? 'reprocessed' : 'duplicate', emit: NONE, collapsed: 0, late: false, next };
+    return { verdict: isBehind ? 'reprocessed' : 'duplicate', emit: NONE, collapsed: 0, next };
   }
 
   const draft = new Draft(state, derived, isBehind);
   const emit: Emission[] = [];
   for (const candidate of derived.candidates) {
-    const identity = polled ? draft.judgePolled(candidate) : draft.judgeWebhook(candidate);
-    if (identity !== null) emit.push({ candidate, identity });
+    const identity = draft.judge(candidate);
+    if (identity === null) continue;
+    const known = derived.polled && candidate.basis === 'state' ? draft.knownBefore(candidate.moves) : null;
+    emit.push({ candidate, identity, late: isLate(state, derived, candidate), known });
   }
   const collapsed = derived.candidates.length - emit.length;
   return {
     verdict: emit.length > 0 ? 'emitted' : collapsed === 0 ? 'nothing' : isBehind ? 'reprocessed' : 'duplicate',
     emit,
     collapsed: isBehind ? 0 : collapsed,
-    late: isLate(state, derived),
-    next: draft.finish(polled, rawOffset),
+    next: draft.finish(rawOffset),
   };
 }
 
 /** I4. Whatever came before a creation came too early, which makes the creation late. */
-function isLate(state: ResourceState, { created, revision }: Derived): boolean {
-  return created ? state.topRevision !== -1 : revision !== null && revision < state.topRevision;
+function isLate({ topRevision }: ResourceState, { revision }: Derived, { basis }: Candidate): boolean {
+  return basis === 'created' ? topRevision !== -1 : revision !== null && revision < topRevision;
 }
 
 /** I1, I5, I6: nothing in this delivery can be new. The raw offset alone proves nothing: the topic may be another. */
-function wasDelivered(state: ResourceState, derived: Derived, polled: boolean): boolean {
-  if (polled) return false;
+function wasDelivered(state: ResourceState, derived: Derived): boolean {
+  if (derived.polled) return false;
   if (derived.created) return state.created;
   if (derived.revision !== null) return hasRevision(state.revisions, derived.revision);
   return findRecent(state.recents, 'token', hash48(derived.token ?? '')) !== -1;
 }
+
+/** What may be told of more than once, by several deliveries. */
+type Repeated = Extract<Candidate, { readonly basis: 'revision' | 'state' }>;
 
 function findRecent(recents: readonly RecentChange[], kind: RecentChange['kind'], hash: number): number {
   for (let i = recents.length - 1; i >= 0; i--) {
@@ -130,7 +134,7 @@ class Draft {
   #recents: RecentChange[] | null = null;
   #polledRevisions: ResourceState['polledRevisions'];
   #status: TrackedStatus | null;
-  #movedStatus = false;
+  #reopenCount: number | null;
   #created: boolean;
 
   constructor(before: ResourceState, derived: Derived, isBehind: boolean) {
@@ -139,17 +143,25 @@ class Draft {
     this.#isBehind = isBehind;
     this.#polledRevisions = before.polledRevisions;
     this.#status = before.status;
+    this.#reopenCount = before.reopenCount;
     this.#created = before.created;
   }
 
-  /** The identity to emit a webhook's candidate under, or null. Its delivery is not one of I1. */
-  judgeWebhook(candidate: Candidate): string | null {
-    const { revision, token } = this.#derived;
+  /** The identity to emit a candidate under, or null. A webhook's delivery is not one of I1. */
+  judge(candidate: Candidate): string | null {
     if (candidate.basis === 'created') return this.#create(candidate);
+    if (candidate.basis === 'once')
+      return this.#isNewBreach(candidate.identity, candidate.breach.atMs) ? candidate.identity : null;
+    return this.#derived.polled ? this.#judgePolled(candidate) : this.#judgeWebhook(candidate);
+  }
+
+  #judgeWebhook(candidate: Repeated): string | null {
+    const { revision, token } = this.#derived;
     if (candidate.basis === 'revision') {
       return revision !== null && hasRevision(this.#polledRevisions, revision) ? null : candidate.identity;
     }
-    this.#track(candidate.moves);
+    const { status, atMs } = candidate.moves;
+    if (status !== null) this.#track(status, atMs);
     const hash = hash48(candidate.identity);
     const at = this.#find(candidate.moves.attribute, hash);
     if (at === -1) {
@@ -166,11 +178,8 @@ class Draft {
     return withRevision(candidate.identity, revision ?? token ?? '');
   }
 
-  /** The identity to emit a polled record's candidate under, or null. */
-  judgePolled(candidate: Candidate): string | null {
-    if (candidate.basis === 'created') return this.#create(candidate);
+  #judgePolled(candidate: Repeated): string | null {
     if (candidate.basis === 'revision') return this.#isNewPolledRevision() ? candidate.identity : null;
-    this.#track(candidate.moves);
     const { attribute, atMs } = candidate.moves;
     const hash = hash48(candidate.identity);
     const horizonMs = attribute === 'status' ? this.#before.statusHorizonMs : this.#before.satisfactionHorizonMs;
@@ -185,6 +194,31 @@ class Draft {
     return candidate.identity;
   }
 
+  /** What a polled move of the status is compared with. Only what lies before the move says anything of it. */
+  knownBefore({ status, atMs }: StateMove): KnownBefore | null {
+    if (status === null) return null;
+    const { status: tracked, reopenCount, revisions, created } = this.#before;
+    const isBornHere = this.#created && !created;
+    if (tracked === null) return { status: null, reopenCount: isBornHere ? 0 : null, missedRevisions: null };
+    if (tracked.atMs >= atMs) return { status: null, reopenCount: null, missedRevisions: null };
+    const revision = this.#derived.revision ?? -1;
+    const passed = tracked.revision === -1 ? 0 : Math.max(0, revision - tracked.revision);
+    const told = countRevisions(revisions, tracked.revision + 1, revision);
+    return {
+      // From open to open it must have been something else in between.
+      status: tracked.value === status ? null : tracked.value,
+      reopenCount: reopenCount ?? 0,
+      missedRevisions: passed === 0 ? null : Math.max(0, passed - told - 1),
+    };
+  }
+
+  #isNewBreach(identity: string, atMs: number): boolean {
+    const hash = hash48(identity);
+    if (atMs <= this.#before.breachHorizonMs || this.#find('breach', hash) !== -1) return false;
+    this.#push({ kind: 'breach', hash, atMs, pollOnly: false, revision: -1 });
+    return true;
+  }
+
   #isNewPolledRevision(): boolean {
     const { revision, token } = this.#derived;
     if (revision === null) return !this.#isBehind && this.#find('token', hash48(token ?? '')) === -1;
@@ -196,15 +230,13 @@ class Draft {
     return true;
   }
 
-  finish(polled: boolean, rawOffset: number): ResourceState {
+  finish(rawOffset: number): ResourceState {
     const before = this.#before;
-    const { revision, token, created, observed } = this.#derived;
+    const { revision, token, created, polled, observed } = this.#derived;
     if (revision === null && token !== null && !created) this.#rememberToken(hash48(token));
-    const baseline = before.status === null && !this.#movedStatus ? (observed?.status ?? null) : null;
-    if (baseline !== null) {
-      this.#status = { value: baseline, atMs: observed?.statusAtMs ?? 0, revision: revision ?? -1 };
-    }
-    const isNewest = revision === null || revision >= before.topRevision;
+    // I8: a poll always shows how things stand. Of a webhook only what moved counts, unless nothing at all is known.
+    const status = observed?.status ?? null;
+    if (status !== null && (polled || this.#status === null)) this.#track(status, observed?.statusAtMs ?? 0);
     const trimmed = this.#recents === null ? null : trim(this.#recents, before);
     return {
       created: this.#created || created,
@@ -216,29 +248,28 @@ class Draft {
           : closeLowestGaps(addRevision(before.revisions, revision), MAX_INTERVALS),
       polledRevisions: this.#polledRevisions,
       status: this.#status,
-      reopenCount: (isNewest ? observed?.reopenCount : null) ?? before.reopenCount,
-      // A status that stood before we first saw the conversation is no news to a poll.
-      statusHorizonMs: Math.max(
-        trimmed?.statusHorizonMs ?? before.statusHorizonMs,
-        baseline === null ? 0 : (observed?.statusAtMs ?? 0),
-      ),
+      reopenCount: this.#reopenCount,
+      statusHorizonMs: trimmed?.statusHorizonMs ?? before.statusHorizonMs,
       satisfactionHorizonMs: trimmed?.satisfactionHorizonMs ?? before.satisfactionHorizonMs,
+      breachHorizonMs: trimmed?.breachHorizonMs ?? before.breachHorizonMs,
       recents: trimmed?.recents ?? before.recents,
     };
   }
 
   /** The latest status by time, by revision where a time is missing: deliveries come in any order. */
-  #track(move: StateMove): void {
-    if (move.attribute !== 'status' || move.status === null) return;
-    this.#movedStatus = true;
+  #track(value: string, atMs: number): void {
     const known = this.#status;
     const revision = this.#derived.revision ?? -1;
     const isLater =
       known === null ||
-      (known.atMs > 0 && move.atMs > 0 && known.atMs !== move.atMs
-        ? move.atMs > known.atMs
-        : revision === -1 || revision >= known.revision);
-    if (isLater) this.#status = { value: move.status, atMs: move.atMs, revision };
+      (known.atMs > 0 && atMs > 0 && known.atMs !== atMs
+        ? atMs > known.atMs
+        : revision === -1
+          ? !this.#isBehind
+          : revision >= known.revision);
+    if (!isLater) return;
+    this.#status = { value, atMs, revision };
+    this.#reopenCount = this.#derived.observed?.reopenCount ?? this.#reopenCount;
   }
 
   #find(kind: RecentChange['kind'], hash: number): number {
@@ -246,15 +277,17 @@ class Draft {
   }
 
   #remember({ attribute, atMs }: StateMove, hash: number, pollOnly: boolean): void {
-    this.#recents ??= this.#before.recents.slice();
     const revision = pollOnly ? (this.#derived.revision ?? -1) : -1;
-    this.#recents.push({ kind: attribute, hash, atMs, pollOnly, revision });
+    this.#push({ kind: attribute, hash, atMs, pollOnly, revision });
   }
 
   #rememberToken(hash: number): void {
-    if (this.#find('token', hash) !== -1) return;
+    if (this.#find('token', hash) === -1) this.#push({ kind: 'token', hash, atMs: 0, pollOnly: false, revision: -1 });
+  }
+
+  #push(recent: RecentChange): void {
     this.#recents ??= this.#before.recents.slice();
-    this.#recents.push({ kind: 'token', hash, atMs: 0, pollOnly: false, revision: -1 });
+    this.#recents.push(recent);
   }
 
   #forget(at: number): void {
@@ -263,23 +296,41 @@ class Draft {
   }
 }
 
-/** I7: lets the oldest go, per class, and keeps their times as horizons. */
+/** I7: lets the earliest go, per class, and keeps their times as horizons. */
 function trim(recents: readonly RecentChange[], before: ResourceState) {
-  let { statusHorizonMs, satisfactionHorizonMs } = before;
-  let pollOnly = 0;
-  let tokens = 0;
-  let webhookSeen = 0;
-  const kept: RecentChange[] = [];
-  for (let i = recents.length - 1; i >= 0; i--) {
-    const recent = recents[i] as RecentChange;
-    const fits = recent.pollOnly
-      ? ++pollOnly <= MAX_POLL_ONLY
-      : recent.kind === 'token'
-        ? ++tokens <= MAX_TOKENS
-        : ++webhookSeen <= MAX_WEBHOOK_SEEN;
-    if (fits) kept.push(recent);
-    else if (recent.kind === 'status') statusHorizonMs = Math.max(statusHorizonMs, recent.atMs);
-    else if (recent.kind === 'satisfaction') satisfactionHorizonMs = Math.max(satisfactionHorizonMs, recent.atMs);
+  let { statusHorizonMs, satisfactionHorizonMs, breachHorizonMs } = before;
+  const kept = recents.slice();
+  for (const [isOfClass, most] of CLASSES) {
+    for (let surplus = count(kept, isOfClass) - most; surplus > 0; surplus--) {
+      const [gone] = kept.splice(earliest(kept, isOfClass), 1) as [RecentChange];
+      if (gone.kind === 'status') statusHorizonMs = Math.max(statusHorizonMs, gone.atMs);
+      else if (gone.kind === 'satisfaction') satisfactionHorizonMs = Math.max(satisfactionHorizonMs, gone.atMs);
+      else if (gone.kind === 'breach') breachHorizonMs = Math.max(breachHorizonMs, gone.atMs);
+    }
   }
-  return { recents: kept.reverse(), statusHorizonMs, satisfactionHorizonMs };
+  return { recents: kept, statusHorizonMs, satisfactionHorizonMs, breachHorizonMs };
+}
+
+type Predicate = (recent: RecentChange) => boolean;
+
+const CLASSES: readonly (readonly [isOfClass: Predicate, most: number])[] = [
+  [({ pollOnly }) => pollOnly, MAX_POLL_ONLY],
+  [({ kind }) => kind === 'token', MAX_TOKENS],
+  [({ kind }) => kind === 'breach', MAX_BREACHES],
+  [({ kind, pollOnly }) => !pollOnly && (kind === 'status' || kind === 'satisfaction'), MAX_WEBHOOK_SEEN],
+];
+
+function count(recents: readonly RecentChange[], isOfClass: Predicate): number {
+  let found = 0;
+  for (const recent of recents) if (isOfClass(recent)) found++;
+  return found;
+}
+
+/** Index of the earliest by time; of those alike, or without time, the one seen first. */
+function earliest(recents: readonly RecentChange[], isOfClass: Predicate): number {
+  let found = -1;
+  for (const [index, recent] of recents.entries()) {
+    if (isOfClass(recent) && (found === -1 || recent.atMs < (recents[found] as RecentChange).atMs)) found = index;
+  }
+  return found;
 }

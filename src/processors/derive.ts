@@ -12,6 +12,7 @@ import {
   conversationUpdated,
   customerCreated,
   customerUpdated,
+  type EventType,
   tagCreated,
   tagUpdated,
   teamCreated,
@@ -22,10 +23,17 @@ import {
 import type { KustomerEvent } from '../kustomer/event.ts';
 import type { Candidate, Derived } from './change.ts';
 import { movesOfConversation, observeConversation } from './derive/conversation.ts';
+import { polledCandidates } from './derive/polled.ts';
+import { breachOfChange } from './derive/sla.ts';
 import { changeTime } from './derive/time.ts';
 import { comparableText } from './digest.ts';
 import { createdIdentity, updatedIdentity } from './identity.ts';
 import { singularOf, timeOf } from './read.ts';
+
+export interface Rules {
+  readonly created: { readonly type: EventType; readonly extended: boolean };
+  readonly updated: { readonly type: EventType; readonly extended: boolean };
+}
 
 /** What a resource type's create and update are called, and so whether they need `extendedEvents`. */
 const RESOURCES = {
@@ -35,7 +43,7 @@ const RESOURCES = {
   user: { created: userCreated, updated: userUpdated },
   team: { created: teamCreated, updated: teamUpdated },
   tag: { created: tagCreated, updated: tagUpdated },
-} as const;
+} as const satisfies Record<string, Rules>;
 
 type ResourceType = keyof typeof RESOURCES;
 
@@ -44,23 +52,26 @@ export function derive(event: KustomerEvent, settings: ConnectionSettings): Deri
   const resourceType = singularOf(event.resourceType);
   const rules = Object.hasOwn(RESOURCES, resourceType) ? RESOURCES[resourceType as ResourceType] : undefined;
   const created = event.verb === 'create';
-  if (rules === undefined || !(created || event.verb === 'update')) return null;
+  const { polled } = event;
+  if (rules === undefined || !(created || event.verb === 'update' || polled !== null)) return null;
 
   const token = event.rev === null ? deliveryToken(event) : null;
   return {
     resourceType,
     resourceId: event.id,
     created,
+    polled: polled !== null,
     revision: event.rev,
     token,
     observed: resourceType === 'conversation' ? observeConversation(event) : null,
-    candidates: created
-      ? createdCandidates(event, resourceType, rules, settings)
-      : updatedCandidates(event, resourceType, rules, settings, token),
+    candidates:
+      polled !== null
+        ? polledCandidates(event, polled, { resourceType, rules, settings, token })
+        : created
+          ? createdCandidates(event, resourceType, rules, settings)
+          : updatedCandidates(event, resourceType, rules, settings, token),
   };
 }
-
-type Rules = (typeof RESOURCES)[ResourceType];
 
 function createdCandidates(
   event: KustomerEvent,
@@ -87,7 +98,12 @@ function updatedCandidates(
   token: string | null,
 ): readonly Candidate[] {
   const revision = event.rev ?? token ?? '';
-  const candidates: Candidate[] = resourceType === 'conversation' ? movesOfConversation(event, revision) : [];
+  const candidates: Candidate[] = [];
+  if (resourceType === 'conversation') {
+    candidates.push(...movesOfConversation(event, revision));
+    const breach = breachOfChange(event);
+    if (breach !== null) candidates.push(breach);
+  }
   if (!rules.updated.extended || settings.extendedEvents) {
     candidates.push({
       eventType: rules.updated.type,
@@ -99,9 +115,14 @@ function updatedCandidates(
   return candidates;
 }
 
-/** Retries of a delivery repeat its event id. Without one, only the content can tell it from another. */
+/**
+ * Retries of a delivery repeat its event id. Without one, only the content can tell it from another. A polled resource is
+ * what it was when it was last updated, whoever saw it when.
+ */
 function deliveryToken(event: KustomerEvent): string {
   if (event.eventId !== null) return `event-${event.eventId}`;
+  const updatedAt = event.polled === null ? null : timeOf(event.attributes['updatedAt']);
+  if (updatedAt !== null) return `updated-${updatedAt}`;
   const { name, createdAt, attributes, relationships, changedAttributes, changedRelationships } = event;
   const content = [name, createdAt, attributes, relationships, changedAttributes, changedRelationships];
   return `content-${hash('sha1', comparableText(content), 'hex')}`;

@@ -3,7 +3,7 @@ import { ENVELOPE_SCHEMA_NAME, ENVELOPE_SCHEMA_VERSION } from '../fibric/avro.ts
 import { type Envelope, makeEnvelope, SOURCE } from '../fibric/envelope.ts';
 import { HEADER } from '../kafka/headers.ts';
 import type { KustomerEvent } from '../kustomer/event.ts';
-import type { Observation } from './change.ts';
+import type { Observer } from './change.ts';
 import type { Emission } from './dedupe.ts';
 import { entityOf } from './payload/common.ts';
 import { payloadOf } from './payload/index.ts';
@@ -26,12 +26,12 @@ export interface EnvelopeRecord {
 const SCHEMA = `${ENVELOPE_SCHEMA_NAME}/${ENVELOPE_SCHEMA_VERSION}`;
 
 export function envelopeRecord(
-  { candidate, identity }: Emission,
+  { candidate, identity, late, known }: Emission,
   event: KustomerEvent,
-  observation: Observation,
+  observer: Observer,
   attribution: Attribution,
 ): EnvelopeRecord {
-  const payload = payloadOf({ event, candidate, observation });
+  const payload = payloadOf({ event, candidate, observation: { ...observer, late, known } });
   return {
     key: entityOf(event),
     envelope: makeEnvelope({ ...attribution, eventType: candidate.eventType, changeIdentity: identity, payload }),

@@ -8,7 +8,9 @@
  */
 import { NO_REVISIONS, type Revisions } from './revisions.ts';
 
-export const STATE_VERSION = 1;
+/** Version 2 knows of SLA breaches. What has none is still written as version 1, which earlier releases read. */
+export const STATE_VERSION = 2;
+const VERSION_WITHOUT_BREACHES = 1;
 
 export interface ResourceState {
   /** Its creation has been seen, by whichever path. */
@@ -23,11 +25,14 @@ export interface ResourceState {
   readonly polledRevisions: Revisions;
   /** Latest known status of a conversation. */
   readonly status: TrackedStatus | null;
+  /** How often it had been reopened when it had that status; null where Kustomer had counted none. */
   readonly reopenCount: number | null;
   /** Moves of the status at or before this time are settled: a poll that shows one shows nothing new. 0 = none. */
   readonly statusHorizonMs: number;
   /** The same for satisfaction answers. */
   readonly satisfactionHorizonMs: number;
+  /** The same for breaches of SLAs, whoever shows them. */
+  readonly breachHorizonMs: number;
   /** Oldest first. */
   readonly recents: readonly RecentChange[];
 }
@@ -42,7 +47,7 @@ export interface TrackedStatus {
 
 export interface RecentChange {
   /** `token`: a delivery without revision; the others: a change by its identity. */
-  readonly kind: 'status' | 'satisfaction' | 'token';
+  readonly kind: 'status' | 'satisfaction' | 'token' | 'breach';
   /** 48-bit hash of the identity or token. */
   readonly hash: number;
   /** 0 where unknown. */
@@ -63,13 +68,22 @@ export const EMPTY_STATE: ResourceState = Object.freeze({
   reopenCount: null,
   statusHorizonMs: 0,
   satisfactionHorizonMs: 0,
+  breachHorizonMs: 0,
   recents: [],
 });
 
-const HAS = { created: 1, polled: 2, status: 4, reopenCount: 8, statusHorizon: 16, satisfactionHorizon: 32 } as const;
+const HAS = {
+  created: 1,
+  polled: 2,
+  status: 4,
+  reopenCount: 8,
+  statusHorizon: 16,
+  satisfactionHorizon: 32,
+  breachHorizon: 64,
+} as const;
 const STATUS_CODES = ['open', 'snoozed', 'done'] as const;
 const OTHER_STATUS = 255;
-const KINDS = ['status', 'satisfaction', 'token'] as const;
+const KINDS = ['status', 'satisfaction', 'token', 'breach'] as const;
 const POLL_ONLY = 4;
 const HASH_BYTES = 6;
 /** A status longer than this is cut: it serves for comparison only. */
@@ -124,7 +138,7 @@ class Writer {
 
 const MAX_NUMBER_BYTES = 8;
 /** Everything but the intervals and recents, generously. */
-const FIXED_BYTES = 9 * MAX_NUMBER_BYTES + 3 * MAX_STATUS_CHARS + 8;
+const FIXED_BYTES = 10 * MAX_NUMBER_BYTES + 3 * MAX_STATUS_CHARS + 8;
 const RECENT_BYTES = 1 + HASH_BYTES + 2 * MAX_NUMBER_BYTES;
 
 /** Reused between calls: encoding is synchronous, and a fresh buffer per record would double its cost. */
@@ -136,14 +150,15 @@ export function encodeState(state: ResourceState): Buffer {
   writer.reserve(
     FIXED_BYTES + (revisions.length + polledRevisions.length) * MAX_NUMBER_BYTES + recents.length * RECENT_BYTES,
   );
-  writer.byte(STATE_VERSION);
+  writer.byte(hasBreaches(state) ? STATE_VERSION : VERSION_WITHOUT_BREACHES);
   writer.byte(
     (state.created ? HAS.created : 0) |
       (polledRevisions.length > 0 ? HAS.polled : 0) |
       (status !== null ? HAS.status : 0) |
       (state.reopenCount !== null ? HAS.reopenCount : 0) |
       (state.statusHorizonMs > 0 ? HAS.statusHorizon : 0) |
-      (state.satisfactionHorizonMs > 0 ? HAS.satisfactionHorizon : 0),
+      (state.satisfactionHorizonMs > 0 ? HAS.satisfactionHorizon : 0) |
+      (state.breachHorizonMs > 0 ? HAS.breachHorizon : 0),
   );
   writer.number(state.lastRawOffset + 1);
   writer.number(state.topRevision + 1);
@@ -154,6 +169,7 @@ export function encodeState(state: ResourceState): Buffer {
   writer.previousMs = status?.atMs ?? 0;
   if (state.statusHorizonMs > 0) writer.time(state.statusHorizonMs);
   if (state.satisfactionHorizonMs > 0) writer.time(state.satisfactionHorizonMs);
+  if (state.breachHorizonMs > 0) writer.time(state.breachHorizonMs);
   writer.byte(recents.length);
   for (const recent of recents) {
     writer.byte(KINDS.indexOf(recent.kind) | (recent.pollOnly ? POLL_ONLY : 0));
@@ -162,6 +178,10 @@ export function encodeState(state: ResourceState): Buffer {
     if (recent.pollOnly) writer.number(recent.revision + 1);
   }
   return Buffer.from(writer.bytes.subarray(0, writer.position));
+}
+
+function hasBreaches({ breachHorizonMs, recents }: ResourceState): boolean {
+  return breachHorizonMs > 0 || recents.some(({ kind }) => kind === 'breach');
 }
 
 function writeRevisions(set: Revisions): void {
@@ -234,7 +254,8 @@ class Reader {
 export function decodeState(bytes: Buffer): ResourceState {
   const reader = new Reader(bytes);
   const version = reader.byte();
-  if (version !== STATE_VERSION) throw new RangeError(`state version ${version} is not known to this release`);
+  if (version !== STATE_VERSION && version !== VERSION_WITHOUT_BREACHES)
+    throw new RangeError(`state version ${version} is not known to this release`);
   const has = reader.byte();
   const lastRawOffset = reader.number() - 1;
   const topRevision = reader.number() - 1;
@@ -245,12 +266,15 @@ export function decodeState(bytes: Buffer): ResourceState {
   reader.previousMs = status?.atMs ?? 0;
   const statusHorizonMs = (has & HAS.statusHorizon) !== 0 ? reader.time() : 0;
   const satisfactionHorizonMs = (has & HAS.satisfactionHorizon) !== 0 ? reader.time() : 0;
+  const breachHorizonMs = (has & HAS.breachHorizon) !== 0 ? reader.time() : 0;
   const count = reader.byte();
   const recents: RecentChange[] = [];
   for (let i = 0; i < count; i++) {
     const marks = reader.byte();
-    const kind = KINDS[marks & 3];
-    if (kind === undefined) throw new RangeError('the state of a resource holds a change of unknown kind');
+    const kind = KINDS[marks & 3] as RecentChange['kind'];
+    if (kind === 'breach' && version < STATE_VERSION) {
+      throw new RangeError('the state of a resource holds a change of unknown kind');
+    }
     const hash = reader.hash();
     const atMs = kind === 'token' ? 0 : reader.time();
     const pollOnly = (marks & POLL_ONLY) !== 0;
@@ -267,6 +291,7 @@ export function decodeState(bytes: Buffer): ResourceState {
     reopenCount,
     statusHorizonMs,
     satisfactionHorizonMs,
+    breachHorizonMs,
     recents,
   };
 }

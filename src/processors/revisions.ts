@@ -13,6 +13,15 @@ export function hasRevision(set: Revisions, revision: number): boolean {
   return false;
 }
 
+/** How many of the revisions from `low` to `high` are in the set. */
+export function countRevisions(set: Revisions, low: number, high: number): number {
+  let count = 0;
+  for (let i = 0; i < set.length; i += 2) {
+    count += Math.max(0, Math.min(high, set[i + 1] as number) - Math.max(low, set[i] as number) + 1);
+  }
+  return count;
+}
+
 export function addRevision(set: Revisions, revision: number): Revisions {
   const last = set.length - 1;
   if (last >= 0 && revision === (set[last] as number) + 1) {

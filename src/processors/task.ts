@@ -1,7 +1,7 @@
 /**
  * The processor as a stream task: raw records in; envelopes, dead letters and resource states out.
  *
- * parse → derive → dedupe → encode, record by record. What the partition session gets back is one transaction's worth.
+ * parse → derive → dedupe → encode, record by record; a customer's body whose orders are to be had is sent for them first. What the partition session gets back is one transaction's worth.
  */
 import { CodedError, type ErrorCode } from '../base/errors.ts';
 import { CONNECTION_SETTINGS, type Connection } from '../fibric/connection.ts';
@@ -11,7 +11,9 @@ import { type Channel, HEADER } from '../kafka/headers.ts';
 import type { Append, Headers, LogRecord } from '../kafka/port.ts';
 import type { StateView, StreamTask } from '../kafka/task.ts';
 import { TENANT_ID, type TopicNames } from '../kafka/topics.ts';
+import type { KustomerEvent } from '../kustomer/event.ts';
 import { parseEvent } from '../kustomer/parse.ts';
+import type { Candidate, Derived } from './change.ts';
 import {
   DEAD_LETTER_LIMIT,
   type DeadLetterLimit,
@@ -47,7 +49,7 @@ export interface ProcessorDeps {
 /** What became of a batch. Each record is counted under one verdict or as dead. */
 export interface ProcessorOutcome {
   readonly records: number;
-  readonly verdicts: Readonly<Record<Verdict, number>>;
+  readonly verdicts: Readonly<Record<TaskVerdict, number>>;
   readonly dead: Readonly<Partial<Record<ErrorCode, number>>>;
   /** Envelopes by event type. */
   readonly envelopes: Readonly<Partial<Record<EventType, number>>>;
@@ -56,6 +58,9 @@ export interface ProcessorOutcome {
   /** Changes dropped because the other path, webhook or poll, had brought them. */
   readonly collapsed: number;
 }
+
+/** `deferred`: sent to have a customer's orders fetched, to be decided when it returns. */
+export type TaskVerdict = Verdict | 'deferred';
 
 const CHANNELS: ReadonlySet<string> = new Set(['webhook', 'poll', 'backfill', 'replay'] satisfies Channel[]);
 /** Headers that go on with the envelope, as they are. */
@@ -108,7 +113,13 @@ class Batch {
   readonly #limit: DeadLetterLimit;
   readonly #state: StateView;
   readonly #tallies = new Map<number, { readonly before: Tally | null; now: Tally | null }>();
-  readonly #verdicts: Record<Verdict, number> = { emitted: 0, duplicate: 0, reprocessed: 0, nothing: 0 };
+  readonly #verdicts: Record<TaskVerdict, number> = {
+    emitted: 0,
+    duplicate: 0,
+    reprocessed: 0,
+    nothing: 0,
+    deferred: 0,
+  };
   readonly #dead: Partial<Record<ErrorCode, number>> = {};
   readonly #envelopes: Partial<Record<EventType, number>> = {};
   #records = 0;
@@ -168,13 +179,15 @@ class Batch {
     const bytes = this.#state.get(key);
     const before = bytes === undefined ? EMPTY_STATE : decodeState(bytes);
     const via = channelOf(record.headers);
-    const decision = dedupe(before, { derived, rawOffset: record.offset, via });
+    const whole = dedupe(before, { derived, rawOffset: record.offset });
+    const defers = isForOrders(connection, event) && whole.emit.some(isOfOrders);
+    const decision = defers ? dedupe(before, { derived: withoutOrders(derived), rawOffset: record.offset }) : whole;
 
     // Only for what would be published: the rest is the same with or without a topic.
     const refusal = decision.emit.length > 0 ? this.#deps.topicRefusal?.(tenantId) : undefined;
     if (refusal !== undefined) return { code: 'topic_invalid', message: refusal };
 
-    const observation = { via, late: decision.late, machineUserId: settings.machineUserId };
+    const observer = { via, machineUserId: settings.machineUserId };
     const attribution = {
       tenantId,
       connectionId,
@@ -183,7 +196,7 @@ class Batch {
     };
     const appends: Append[] = [];
     for (const emission of decision.emit) {
-      const made = envelopeRecord(emission, event, observation, attribution);
+      const made = envelopeRecord(emission, event, observer, attribution);
       const value = this.#encode(made);
       if (!Buffer.isBuffer(value)) return value;
       const append = {
@@ -199,14 +212,21 @@ class Batch {
     }
 
     this.appends.push(...appends);
-    for (const { candidate } of decision.emit) {
+    if (defers) this.appends.push(this.#deferred(record));
+    for (const { candidate, late } of decision.emit) {
       this.#envelopes[candidate.eventType] = (this.#envelopes[candidate.eventType] ?? 0) + 1;
+      if (late) this.#late++;
     }
-    if (decision.late) this.#late += decision.emit.length;
-    if (decision.next !== before) this.#state.set(record.partition, key, encodeState(decision.next));
-    this.#verdicts[decision.verdict]++;
+    const isUntouched = decision.next === before || (defers && decision.emit.length === 0);
+    if (!isUntouched) this.#state.set(record.partition, key, encodeState(decision.next));
+    this.#verdicts[defers ? 'deferred' : decision.verdict]++;
     this.#collapsed += decision.collapsed;
     return null;
+  }
+
+  /** As it came, to be taken up again with the orders; in the partition of the same number, so that its order is kept. */
+  #deferred({ partition, key, value, headers }: LogRecord): Append {
+    return { topic: this.#deps.topics.enrich, partition, key, value, headers };
   }
 
   /** What the schema refuses is a matter of this record; an encoder that is not ready at all is not. */
@@ -258,12 +278,31 @@ class Batch {
   }
 }
 
+/**
+ * Customers of a connection that can be asked for orders make a detour: their body goes to those who may call Kustomer
+ * and comes back with the orders in it, as a record like any other. Until then nothing of the change is remembered, so
+ * that its return is news; that it may have been sent round twice is then nothing but a second fetch.
+ */
+function isForOrders(connection: Connection | undefined, { enrichment }: KustomerEvent): boolean {
+  return connection?.hasApiKey === true && connection.settings.orderKlass !== null && enrichment === null;
+}
+
+function isOfOrders({ candidate }: { readonly candidate: Candidate }): boolean {
+  return candidate.eventType === 'customer.updated';
+}
+
+/** All that need not wait. Without the revision, which would make what returns look late or even seen. */
+function withoutOrders(derived: Derived): Derived {
+  const candidates = derived.candidates.filter((candidate) => !isOfOrders({ candidate }));
+  return { ...derived, polled: true, revision: null, token: null, candidates };
+}
+
 interface Failure {
   readonly code: 'record_unattributed' | 'body_malformed' | 'event_invalid' | 'envelope_unencodable' | 'topic_invalid';
   readonly message: string;
 }
 
-/** An unknown channel is a webhook's: whoever wrote the body, it has the shape of one. */
+/** What the envelope says of it. The body's shape decides how it is judged, not this. */
 function channelOf(headers: Headers): Channel {
   const channel = headers[HEADER.channel]?.toString();
   return channel !== undefined && CHANNELS.has(channel) ? (channel as Channel) : 'webhook';

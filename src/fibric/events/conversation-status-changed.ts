@@ -1,4 +1,4 @@
-import { defineEventType, field, flag, nullable, text } from './define.ts';
+import { defineEventType, field, flag, long, nullable, text } from './define.ts';
 import { CONVERSATION_FACTS, CONVERSATION_IDS, OBSERVATION, SUBJECT } from './fields.ts';
 
 export const conversationStatusChanged = defineEventType({
@@ -19,5 +19,10 @@ export const conversationStatusChanged = defineEventType({
       'True when it was done and is open again; null when the status before is unknown.',
     ),
     ...CONVERSATION_FACTS,
+    field(
+      'missed_revisions',
+      nullable(long),
+      'Seen by a poll: other revisions since previous_status was seen that nobody told of; 0 = previous_status is exact, more = statuses in between may have been missed. Null when not known, and for webhooks.',
+    ),
   ],
 });

@@ -68,6 +68,10 @@ export const scalars: FieldType<Readonly<Record<string, string | number | boolea
   avro: { type: 'map', values: ['string', 'double', 'boolean'] },
 };
 
+export function list<T>(items: FieldType<T>): FieldType<readonly T[]> {
+  return { avro: { type: 'array', items: items.avro } };
+}
+
 /** The value, or null where Kustomer gave none. */
 export function nullable<T>(type: FieldType<T>): FieldType<T | null> {
   return { avro: ['null', type.avro] };

@@ -112,6 +112,45 @@ export const CUSTOMER_FACTS = [
   field('custom', nullable(scalars), 'Scalar custom attributes; null = none.'),
 ] as const;
 
+/** What a customer record itself says of earlier contact. */
+export const contactHistory = record(
+  'ContactHistory',
+  'Earlier contact with a customer, as the customer record counts it.',
+  [
+    field('conversations_open', nullable(long), 'Open conversations.'),
+    field('conversations_snoozed', nullable(long), 'Snoozed conversations.'),
+    field('conversations_done', nullable(long), 'Conversations that are done.'),
+    field('conversations_all', nullable(long), 'All conversations.'),
+    field('last_conversation_id', nullable(text), 'Latest conversation.'),
+    field('last_activity_at', nullable(text), 'RFC 3339; by whomever.'),
+    field('last_customer_activity_at', nullable(text), 'RFC 3339; by the customer.'),
+    field('first_satisfaction', nullable(double), 'Score of the first answer to a satisfaction survey.'),
+    field('last_satisfaction', nullable(double), 'Score of the latest answer.'),
+  ] as const,
+);
+
+/** An order: a custom object, so all but its ids, title and times depends on how the organisation named its attributes. */
+export const order = record('Order', "A customer's order, a custom object of the connection's order klass.", [
+  field('order_id', text, "Kustomer's id of the custom object."),
+  field('external_id', nullable(text), "The shop's own id."),
+  field('title', nullable(text), 'Title.'),
+  field('number', nullable(text), 'Custom attribute number, orderNumber or orderName, whatever its type suffix.'),
+  field('status', nullable(text), 'Custom attribute status or orderStatus.'),
+  field(
+    'total',
+    nullable(double),
+    'Custom attribute total, totalPrice, orderTotal or amount; in the unit of the shop.',
+  ),
+  field('currency', nullable(text), 'Custom attribute currency or currencyCode.'),
+  field('created_at', nullable(text), 'RFC 3339.'),
+  field('updated_at', nullable(text), 'RFC 3339.'),
+  field(
+    'custom',
+    nullable(scalars),
+    "Scalar custom attributes by Kustomer's name, those above among them; null = none.",
+  ),
+] as const);
+
 /** Users, teams and tags: what an id in another event stands for. */
 export const DIRECTORY_FACTS = [
   field('name', nullable(text), 'Name.'),

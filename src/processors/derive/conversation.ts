@@ -4,14 +4,17 @@ import type { Candidate, ObservedState } from '../change.ts';
 import { comparableText } from '../digest.ts';
 import { satisfactionIdentity, statusIdentity, statusRevisionIdentity, statusTime } from '../identity.ts';
 import { integerOf, objectOf, textOf, timeOf } from '../read.ts';
-import { changeTime } from './time.ts';
+import { changeTime, millisOf } from './time.ts';
 
-const nothingChanged = (): undefined => undefined;
+/** For a polled record, and for what a webhook's snapshot shows besides its change. */
+export const nothingChanged = (): undefined => undefined;
 
 /** The state a snapshot shows. */
 export function observeConversation(event: KustomerEvent): ObservedState {
   const status = textOf(event.attributes['status']);
-  const reopenCount = integerOf(event.attributes['reopenCount']);
+  // The change knows the count it led to; the snapshot may be newer.
+  const reopenCount =
+    integerOf(event.changedAttributes['reopenCount']?.after) ?? integerOf(event.attributes['reopenCount']);
   return {
     status,
     statusAtMs: status === null ? 0 : millisOf(statusTime(status, event.attributes, nothingChanged)),
@@ -72,9 +75,4 @@ const ANSWER_PARTS = ['formResponse', 'status', 'score', 'rating', 'answers', 'f
 
 function answerOf(satisfactionLevel: Readonly<Record<string, unknown>>): string {
   return comparableText(ANSWER_PARTS.map((part) => satisfactionLevel[part]));
-}
-
-function millisOf(time: string | null): number {
-  const ms = time === null ? Number.NaN : Date.parse(time);
-  return ms > 0 ? ms : 0;
 }

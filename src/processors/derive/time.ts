@@ -5,3 +5,9 @@ import { timeOf } from '../read.ts';
 export function changeTime(event: KustomerEvent): string | null {
   return timeOf(event.changedAttributes['updatedAt']?.after) ?? timeOf(event.createdAt);
 }
+
+/** Milliseconds since the epoch; 0 where there is no time. */
+export function millisOf(time: string | null): number {
+  const ms = time === null ? Number.NaN : Date.parse(time);
+  return ms > 0 ? ms : 0;
+}

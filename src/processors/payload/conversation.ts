@@ -1,6 +1,7 @@
 /** Payloads of conversations. */
 import type { PayloadFor } from '../../fibric/events/index.ts';
 import type { Change, KustomerEvent } from '../../kustomer/event.ts';
+import type { KnownBefore } from '../change.ts';
 import { customOf, integerOf, numberOf, objectOf, relatedIdOf, textOf, textsOf, timeOf } from '../read.ts';
 import { changedOf, observationOf, type Source, sideOf, subjectOf } from './common.ts';
 
@@ -43,29 +44,39 @@ export function conversationCreated(source: Source): PayloadFor<'conversation.cr
 }
 
 export function conversationStatusChanged(source: Source): PayloadFor<'conversation.status.changed'> {
-  const { event } = source;
+  const { event, observation } = source;
   const change = event.changedAttributes['status'];
-  const status = textOf(change?.after) ?? '';
-  const before = textOf(change?.before);
+  // A poll shows where it stands, and compares with what was known before.
+  const { known } = observation;
+  const status = textOf(known === null ? change?.after : event.attributes['status']) ?? '';
+  const before = known === null ? textOf(change?.before) : known.status;
+  const counted = known === null ? event.changedAttributes['reopenCount'] : countSince(event, known);
   return {
     ...subjectOf(event),
     ...ids(event),
     ...observationOf(source),
     status,
     previous_status: before,
-    reopened: reopened(event, before, status),
+    reopened: reopened(before, status, counted),
     ...facts(event),
+    missed_revisions: known?.missedRevisions ?? null,
   };
 }
 
 /** Open again after done, or wherever Kustomer itself counts a reopen: a snoozed conversation may count as one. */
-function reopened(event: KustomerEvent, before: string | null, status: string): boolean | null {
-  if (status === 'open' && (before === 'done' || countRose(event.changedAttributes['reopenCount']))) return true;
+function reopened(before: string | null, status: string, count: Counted | undefined): boolean | null {
+  if (status === 'open' && (before === 'done' || countRose(count))) return true;
   return before === null ? null : false;
 }
 
+type Counted = Pick<Change, 'before' | 'after'>;
+
+function countSince({ attributes }: KustomerEvent, { reopenCount }: KnownBefore): Counted | undefined {
+  return reopenCount === null ? undefined : { before: reopenCount, after: attributes['reopenCount'] };
+}
+
 /** The count is absent until the first reopen, so that one rises from nothing. */
-function countRose(change: Change | undefined): boolean {
+function countRose(change: Counted | undefined): boolean {
   const after = integerOf(change?.after);
   return after !== null && after > (integerOf(change?.before) ?? 0);
 }
@@ -73,7 +84,7 @@ function countRose(change: Change | undefined): boolean {
 export function conversationSatisfactionUpdated(source: Source): PayloadFor<'conversation.satisfaction.updated'> {
   const { event } = source;
   const change = event.changedAttributes['satisfactionLevel'];
-  const level = objectOf(change?.after);
+  const level = objectOf(change === undefined ? event.attributes['satisfactionLevel'] : change.after);
   return {
     ...subjectOf(event),
     ...ids(event),
@@ -92,6 +103,26 @@ export function conversationSatisfactionUpdated(source: Source): PayloadFor<'con
       updated_at: timeOf(level['updatedAt']),
     },
     previous_satisfaction_status: textOf(objectOf(change?.before)['status']),
+    status: textOf(event.attributes['status']),
+    ...facts(event),
+  };
+}
+
+export function conversationSlaBreached(source: Source): PayloadFor<'conversation.sla.breached'> {
+  const { event, candidate } = source;
+  const { metric, at } = candidate.basis === 'once' ? candidate.breach : { metric: '', at: '' };
+  const sla = objectOf(event.changedAttributes['sla']?.after ?? event.attributes['sla']);
+  const state = objectOf(objectOf(sla['metrics'])[metric]);
+  return {
+    ...subjectOf(event),
+    ...ids(event),
+    ...observationOf(source),
+    sla_name: textOf(sla['name']),
+    sla_id: relatedIdOf(event.relationships['sla']),
+    metric,
+    breach_at: at,
+    // Of another deadline of the same metric it would say nothing.
+    satisfied_at: state['breachAt'] === at ? timeOf(state['satisfiedAt']) : null,
     status: textOf(event.attributes['status']),
     ...facts(event),
   };

@@ -1,8 +1,20 @@
 /** Payloads of customers. */
 import type { PayloadFor } from '../../fibric/events/index.ts';
 import type { KustomerEvent } from '../../kustomer/event.ts';
-import { customOf, flagOf, objectOf, pluckedOf, relatedIdOf, textOf, textsOf, timeOf } from '../read.ts';
+import {
+  customOf,
+  flagOf,
+  integerOf,
+  numberOf,
+  objectOf,
+  pluckedOf,
+  relatedIdOf,
+  textOf,
+  textsOf,
+  timeOf,
+} from '../read.ts';
 import { changedOf, observationOf, type Source, subjectOf } from './common.ts';
+import { ordersOf } from './order.ts';
 
 function facts({ attributes, relationships }: KustomerEvent) {
   return {
@@ -34,5 +46,31 @@ export function customerUpdated(source: Source): PayloadFor<'customer.updated'> 
     ...observationOf(source),
     ...changedOf(event),
     ...facts(event),
+    contact_history: contactHistoryOf(event),
+    ...ordersOf(event.enrichment),
+    deleted: flagOf(event.attributes['deleted']),
   };
+}
+
+/** Null where the record counts nothing at all. */
+function contactHistoryOf({ attributes }: KustomerEvent): PayloadFor<'customer.updated'>['contact_history'] {
+  const counts = objectOf(attributes['conversationCounts']);
+  const satisfaction = objectOf(attributes['satisfactionLevel']);
+  const history = {
+    conversations_open: integerOf(counts['open']),
+    conversations_snoozed: integerOf(counts['snoozed']),
+    conversations_done: integerOf(counts['done']),
+    conversations_all: integerOf(counts['all']),
+    last_conversation_id: textOf(objectOf(attributes['lastConversation'])['id']),
+    last_activity_at: timeOf(attributes['lastActivityAt']),
+    last_customer_activity_at: timeOf(attributes['lastCustomerActivityAt']),
+    first_satisfaction: scoreOf(satisfaction['firstSatisfaction']),
+    last_satisfaction: scoreOf(satisfaction['lastSatisfaction']),
+  };
+  return Object.values(history).every((value) => value === null) ? null : history;
+}
+
+/** A score as such, or an answer that has one. */
+function scoreOf(value: unknown): number | null {
+  return numberOf(value) ?? numberOf(objectOf(value)['score']) ?? numberOf(objectOf(value)['rating']);
 }

@@ -1,10 +1,10 @@
 /** How each event type's payload is made: one line per type, and the compiler asks for every one. */
-import type { Payload, PayloadFor } from '../../fibric/events/index.ts';
-import type { DerivedEventType } from '../change.ts';
+import type { EventType, Payload, PayloadFor } from '../../fibric/events/index.ts';
 import type { Source } from './common.ts';
 import {
   conversationCreated,
   conversationSatisfactionUpdated,
+  conversationSlaBreached,
   conversationStatusChanged,
   conversationUpdated,
 } from './conversation.ts';
@@ -12,11 +12,12 @@ import { customerCreated, customerUpdated } from './customer.ts';
 import { tagCreated, tagUpdated, teamCreated, teamUpdated, userCreated, userUpdated } from './directory.ts';
 import { messageCreated, messageUpdated } from './message.ts';
 
-const PAYLOADS: { readonly [T in DerivedEventType]: (source: Source) => PayloadFor<T> } = {
+const PAYLOADS: { readonly [T in EventType]: (source: Source) => PayloadFor<T> } = {
   'conversation.created': conversationCreated,
   'conversation.message.created': messageCreated,
   'conversation.status.changed': conversationStatusChanged,
   'conversation.satisfaction.updated': conversationSatisfactionUpdated,
+  'conversation.sla.breached': conversationSlaBreached,
   'customer.updated': customerUpdated,
   'conversation.updated': conversationUpdated,
   'conversation.message.updated': messageUpdated,

@@ -46,6 +46,8 @@ describe('parseEvent', () => {
         relationships: event.data.relationships,
         changedAttributes: event.changes.attributes,
         changedRelationships: {},
+        polled: null,
+        enrichment: null,
       },
     });
   });

@@ -31,6 +31,8 @@ function update(
     relationships: {},
     changedAttributes: Object.fromEntries(entries),
     changedRelationships: {},
+    polled: null,
+    enrichment: null,
   };
 }
 
@@ -85,9 +87,9 @@ describe('a reopen', () => {
   const payloadOf = (event: KustomerEvent) => {
     const candidate = statusOf(event);
     if (candidate === undefined) throw new Error('no move of the status');
-    const emission = { candidate, identity: candidate.identity };
-    const observation = { via: 'webhook', late: false, machineUserId: null } as const;
-    return envelopeRecord(emission, event, observation, ATTRIBUTION).envelope.payload as unknown as Record<
+    const emission = { candidate, identity: candidate.identity, late: false, known: null };
+    return envelopeRecord(emission, event, { via: 'webhook', machineUserId: null }, ATTRIBUTION).envelope
+      .payload as unknown as Record<
       string,
       { readonly reopened: boolean | null; readonly reopen_count: number | null }
     >;
@@ -199,9 +201,9 @@ describe('any body at all', () => {
         const derived = derive(parsed.event, SETTINGS);
         for (const candidate of derived?.candidates ?? []) {
           derivedCount++;
-          const observation = { via: 'webhook', late: false, machineUserId: 'u1' } as const;
-          const emission = { candidate, identity: candidate.identity };
-          const { envelope, headers } = envelopeRecord(emission, parsed.event, observation, ATTRIBUTION);
+          const emission = { candidate, identity: candidate.identity, late: false, known: null };
+          const observer = { via: 'webhook', machineUserId: 'u1' } as const;
+          const { envelope, headers } = envelopeRecord(emission, parsed.event, observer, ATTRIBUTION);
           const decoded = envelopeType.fromBuffer(envelopeType.toBuffer(envelope));
           expect(JSON.parse(JSON.stringify(decoded))).toEqual(JSON.parse(JSON.stringify(envelope)));
           expect(headers.change_id).toBe(`kustomer:${candidate.identity}`);

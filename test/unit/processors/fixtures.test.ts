@@ -76,7 +76,7 @@ describe('raw bodies in, envelopes out', () => {
     expect(headers).toEqual({
       change_id: fixture.expected[0]?.change_id,
       event_type: 'conversation.status.changed',
-      schema: 'fibric.kustomer.Envelope/1',
+      schema: 'fibric.kustomer.Envelope/2',
       connection: 'cn_acme',
       received_at: '1774433742000',
       traceparent: '00-aa-bb-01',

@@ -12,6 +12,7 @@ import {
 import {
   addRevision,
   closeLowestGaps,
+  countRevisions,
   forgetLowest,
   hasRevision,
   type Revisions,
@@ -22,7 +23,7 @@ const ms = fc.oneof(fc.constant(0), fc.integer({ min: 1, max: Date.parse('9999-1
 const safe = fc.integer({ min: -1, max: Number.MAX_SAFE_INTEGER - 1 });
 const recent: fc.Arbitrary<RecentChange> = fc
   .record({
-    kind: fc.constantFrom('status' as const, 'satisfaction' as const, 'token' as const),
+    kind: fc.constantFrom('status' as const, 'satisfaction' as const, 'token' as const, 'breach' as const),
     hash: fc.integer({ min: 0, max: 2 ** 48 - 1 }),
     atMs: ms,
     pollOnly: fc.boolean(),
@@ -45,6 +46,7 @@ const state: fc.Arbitrary<ResourceState> = fc.record({
   reopenCount: fc.option(fc.nat()),
   statusHorizonMs: ms,
   satisfactionHorizonMs: ms,
+  breachHorizonMs: ms,
   recents: fc.array(recent, { maxLength: 19 }),
 });
 
@@ -68,11 +70,20 @@ describe('the bytes of a resource state', () => {
 
   it('are refused when of another version, cut short or with bytes left over: never taken for an empty state', () => {
     const bytes = encodeState({ ...EMPTY_STATE, revisions: [1, 9], status: { value: 'open', atMs: 5, revision: 2 } });
-    expect(() => decodeState(Buffer.from([STATE_VERSION + 1, ...bytes.subarray(1)]))).toThrow(/version 2/);
+    expect(() => decodeState(Buffer.from([STATE_VERSION + 1, ...bytes.subarray(1)]))).toThrow(/version 3/);
     for (let length = 0; length < bytes.length; length++) {
       expect(() => decodeState(bytes.subarray(0, length))).toThrow(RangeError);
     }
     expect(() => decodeState(Buffer.concat([bytes, Buffer.from([0])]))).toThrow(/left over/);
+  });
+
+  it('without breaches are those of version 1, which earlier releases read; a breach is refused in those', () => {
+    const breach = { kind: 'breach', hash: 7, atMs: 9, pollOnly: false, revision: -1 } as const;
+    expect(encodeState(EMPTY_STATE)[0]).toBe(1);
+    expect(encodeState({ ...EMPTY_STATE, breachHorizonMs: 5 })[0]).toBe(2);
+    const bytes = encodeState({ ...EMPTY_STATE, recents: [breach] });
+    expect(bytes[0]).toBe(2);
+    expect(() => decodeState(Buffer.from([1, ...bytes.subarray(1)]))).toThrow(/unknown kind/);
   });
 
   it('hash without collisions over 200,000 identities, in 48 bits', () => {
@@ -95,6 +106,16 @@ describe('a set of revisions', () => {
           const distance = (set[i] as number) - (set[i - 1] as number);
           expect(distance).toBeGreaterThanOrEqual(i % 2 === 1 ? 0 : 2);
         }
+      }),
+    );
+  });
+
+  it('counts what lies between two revisions', () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat({ max: 60 })), fc.nat({ max: 60 }), fc.nat({ max: 60 }), (list, low, high) => {
+        const set = list.reduce(addRevision, [] as Revisions);
+        const between = new Set(list.filter((revision) => low <= revision && revision <= high));
+        expect(countRevisions(set, low, high)).toBe(between.size);
       }),
     );
   });
