@@ -171,6 +171,18 @@ export const SETTINGS = {
     'A partition stops after this many dead letters in a row.',
     integer(1, 1_000_000),
   ),
+  apiBudgetShare: setting(
+    'API_BUDGET_SHARE',
+    '70',
+    "Percent of an organisation's request budget that is ours, over all processes; the rest is left to its other apps.",
+    integer(5, 100),
+  ),
+  apiSearchBudgetShare: setting(
+    'API_SEARCH_BUDGET_SHARE',
+    '100',
+    "Percent of the machine users' search limit that is ours; less where our API key is used elsewhere too.",
+    integer(5, 100),
+  ),
   host: setting('HOST', '127.0.0.1', 'Address the HTTP server listens on.', text),
   port: setting('PORT', '8080', 'Port the HTTP server listens on; 0 = any free port.', integer(0, 65_535)),
   bodyLimitBytes: setting('WEBHOOK_BODY_LIMIT_BYTES', String(2 ** 20), 'Largest webhook body.', integer(1024, 2 ** 21)),

@@ -64,6 +64,8 @@ export interface BudgetState {
   /** Calls per minute of the whole organisation: told, or assumed. */
   readonly limit: number;
   readonly limitTold: boolean;
+  /** Searches per minute as an answer told them; null until one did. */
+  readonly searchLimit: number | null;
   readonly calls: Bucket;
   readonly searches: Bucket;
   readonly open: readonly Grant[];
@@ -73,7 +75,8 @@ export interface BudgetState {
   readonly lastGrantAtMs: number;
 }
 
-export type WaitReason = 'paused' | 'trial' | 'window_empty' | 'share' | 'search_limit';
+/** `lease`: nothing is known to stand against it, but the lender has not answered yet (see lease-holder.ts). */
+export type WaitReason = 'paused' | 'trial' | 'window_empty' | 'share' | 'search_limit' | 'lease';
 
 export type BudgetAnswer =
   | { readonly state: BudgetState; readonly grant: Grant }
@@ -92,6 +95,7 @@ export function initialBudget(config: Partial<BudgetConfig> = {}): BudgetState {
     nextGrantId: 1,
     limit: full.assumedLimit,
     limitTold: false,
+    searchLimit: null,
     calls: emptyBucket(share(full.assumedLimit, full.othersShare)),
     searches: emptyBucket(share(full.searchLimit, full.searchOthersShare)),
     open: [],
@@ -156,32 +160,48 @@ export interface Observation {
 
 /** An answer came, whatever its status: ends the grant and learns from the headers. */
 export function observe(before: BudgetState, { grant, status, headers, nowMs, random }: Observation): BudgetState {
-  const facts = rateFacts(headers, nowMs);
-  const state = close(advance(before, nowMs), grant, 'answered');
-  const learned = learn(state, grant, facts);
-  if (status === 429) return { ...learned, pause: pauseAfter(learned, { grantId: grant.grantId, facts, random }) };
+  const state = settle(before, { grant, ending: 'answered', nowMs });
+  return hear(state, { grant, refused: status === 429, facts: rateFacts(headers, nowMs), nowMs, random });
+}
+
+export interface Answer {
+  readonly grant: Pick<Grant, 'grantId' | 'kind'>;
+  /** A 429. */
+  readonly refused: boolean;
+  readonly facts: RateFacts;
+  readonly nowMs: number;
+  readonly random: number;
+}
+
+/** Learns from an answer without ending its grant: the two may be told apart from each other. */
+export function hear(before: BudgetState, { grant, refused, facts, nowMs, random }: Answer): BudgetState {
+  const learned = learn(advance(before, nowMs), grant, facts);
+  if (refused) return { ...learned, pause: pauseAfter(learned, { grantId: grant.grantId, facts, random }) };
   const thawed = learned.pause !== null && grant.grantId >= learned.pause.fromGrantId;
   return thawed ? { ...learned, pause: null } : learned;
 }
 
-/** A call ended without an answer: `not_sent` gives its slot back at once. */
-export function settle(
-  before: BudgetState,
-  {
-    grant,
-    ending,
-    nowMs,
-  }: { readonly grant: Grant; readonly ending: 'unanswered' | 'not_sent'; readonly nowMs: number },
-): BudgetState {
-  return close(advance(before, nowMs), grant, ending);
+export interface Settlement {
+  readonly grant: Pick<Grant, 'grantId'>;
+  readonly ending: Ending;
+  readonly nowMs: number;
+  /** When it ended, if that is known to be earlier: never later than it was known to us. */
+  readonly endedAtMs?: number;
 }
 
-function learn(state: BudgetState, { grantId, kind }: Grant, facts: RateFacts): BudgetState {
+/** A call ended: `not_sent` gives its slot back at once. */
+export function settle(before: BudgetState, { grant, ending, nowMs, endedAtMs }: Settlement): BudgetState {
+  const state = advance(before, nowMs);
+  return close(state, grant, ending, Math.min(endedAtMs ?? state.nowMs, state.nowMs));
+}
+
+function learn(state: BudgetState, { grantId, kind }: Answer['grant'], facts: RateFacts): BudgetState {
   const { config, nowMs, nextGrantId } = state;
   // Every plan has more calls than a machine user has searches, so a limit this small speaks of searches.
   if (kind === 'search' && facts.limit !== null && facts.limit <= config.searchLimit) {
     return {
       ...state,
+      searchLimit: facts.limit,
       searches: withLimit(state.searches, share(facts.limit, config.searchOthersShare)),
       window: state.window === null ? null : callUntold(state.window, nextGrantId),
     };
@@ -196,33 +216,38 @@ function learn(state: BudgetState, { grantId, kind }: Grant, facts: RateFacts): 
   };
 }
 
-function close(state: BudgetState, grant: Grant, ending: Ending): BudgetState {
-  if (!state.open.some(({ grantId }) => grantId === grant.grantId)) return state;
-  const { window, nowMs } = state;
+function close(state: BudgetState, { grantId }: Settlement['grant'], ending: Ending, endedAtMs: number): BudgetState {
+  const grant = state.open.find((open) => open.grantId === grantId);
+  if (grant === undefined) return state;
+  const { window } = state;
   return {
     ...state,
-    open: state.open.filter(({ grantId }) => grantId !== grant.grantId),
-    calls: end(state.calls, ending, nowMs),
-    searches: grant.kind === 'search' ? end(state.searches, ending, nowMs) : state.searches,
+    open: state.open.filter((open) => open !== grant),
+    calls: end(state.calls, ending, endedAtMs),
+    searches: grant.kind === 'search' ? end(state.searches, ending, endedAtMs) : state.searches,
     window: window !== null && ending === 'unanswered' ? callUntold(window, state.nextGrantId) : window,
   };
 }
 
 function advance(before: BudgetState, nowMs: number): BudgetState {
   const now = Math.max(before.nowMs, nowMs);
+  const { maxOpenMs } = before.config;
   const state: BudgetState = {
     ...before,
     nowMs: now,
-    calls: elapse(before.calls, now),
-    searches: elapse(before.searches, now),
     window: before.window !== null && windowOver(before.window, now) ? null : before.window,
   };
-  const lost = state.open.filter(({ grantedAtMs }) => now - grantedAtMs > state.config.maxOpenMs);
-  return lost.reduce((current, grant) => close(current, grant, 'unanswered'), state);
+  const lost = state.open.filter(({ grantedAtMs }) => now - grantedAtMs > maxOpenMs);
+  // As of when they were lost, not of when we look.
+  const closed = lost.reduce(
+    (current, grant) => close(current, grant, 'unanswered', grant.grantedAtMs + maxOpenMs),
+    state,
+  );
+  return { ...closed, calls: elapse(closed.calls, now), searches: elapse(closed.searches, now) };
 }
 
 /** At least one: an organisation we may never call could not be told from a broken one. */
-function share(limit: number, othersShare: number): number {
+export function share(limit: number, othersShare: number): number {
   return Math.max(1, Math.floor(limit * (1 - Math.min(Math.max(othersShare, 0), 0.95)) + 1e-9));
 }
 

@@ -1,121 +1,293 @@
 /**
- * The borrower's side of lease-table.ts: what this process may start, and what it owes back.
+ * The borrower's side of lender.ts: what this process may start, and what it owes back.
  *
- * H1 A call is started only within `startMs` of having asked, by our own clock, and only within the counts lent.
- * H2 A lease is returned once it can start nothing more and all its calls have ended. One with a call that got no answer
- *    is left to lapse: the server may count that call after we gave it up.
+ * H1 A call is started only within `startMs` of having asked, by our own clock, and only on a grant lent and not used yet,
+ *    for its lane or a lower one.
+ * H2 A lease is returned once it can start nothing more and all its calls have ended. A call that got no answer is left to
+ *    lapse: the server may count it after we gave it up.
  * H3 A lease found for an ask that we no longer know is never used: it is returned, as unused.
+ * H4 After a 429 of ours nothing is started until the time it told, or until the lender has taken the pause over; after
+ *    one of anybody's, no lease is used that was lent before the lender knew of it.
+ * H5 Where an answer says that nothing is left in the server's window, nothing is started in it, lease or not.
  */
+
 import type { Ending } from './bucket.ts';
-import type { CallKind } from './lanes.ts';
-import { LEASE_TIMES, type LeaseAsk, type LeaseReturn, type LeaseTable, type LeaseTimes } from './lease-table.ts';
+import type { Grant, WaitReason } from './budget.ts';
+import { type CallKind, LANES, type Lane } from './lanes.ts';
+import {
+  type HeardAnswer,
+  LEASE_TIMES,
+  type LeaseMessage,
+  type LeaseReturn,
+  type LeaseTable,
+  type LeaseTimes,
+  type LeaseWant,
+} from './lease-forms.ts';
+import { pauseAfter } from './pause.ts';
+import type { RateFacts } from './rate-headers.ts';
+import { callUntold, leftInWindow, RESET_SLACK_MS, type ServerWindow, seeWindow, windowOver } from './server-window.ts';
 
 export interface LeaseHolder {
   readonly borrower: string;
   readonly times: LeaseTimes;
+  readonly maxPauseMs: number;
   readonly nextSequence: number;
-  /** Asked and not yet answered: when, by sequence. */
-  readonly asked: ReadonlyMap<number, number>;
+  /** Asked and not yet answered, oldest first. */
+  readonly asked: readonly Asked[];
   readonly held: readonly HeldLease[];
-  /** Leases up to this one have been seen: the table repeats them. */
-  readonly seenLeaseId: number;
+  /** Not yet told: the latest answer, and the latest 429. */
+  readonly heard: readonly Heard[];
+  /** Grants up to this one have been seen: the table repeats them. */
+  readonly seenGrantId: number;
+  /** What the lender last had no room for. */
+  readonly unmet: readonly Unmet[];
+  /** H4: until the lender's pause is seen. */
+  readonly stop: { readonly untilMs: number; readonly grantId: number; readonly strikes: number } | null;
+  readonly window: ServerWindow | null;
+  /** As last read; null before the first. */
+  readonly table: LeaseTable | null;
+  readonly tableAtMs: number;
 }
 
-interface HeldLease {
+export interface Asked {
+  readonly sequence: number;
+  readonly atMs: number;
+  readonly wants: readonly LeaseWant[];
+}
+
+interface Unmet {
+  readonly lane: Lane;
+  readonly kind: CallKind;
+  readonly untilMs: number;
+  readonly reason: WaitReason;
+}
+
+export interface HeldLease {
   readonly leaseId: number;
+  readonly lane: Lane;
+  readonly kind: CallKind;
   readonly startUntilMs: number;
-  readonly calls: number;
-  readonly searches: number;
-  readonly usedCalls: number;
-  readonly usedSearches: number;
-  readonly open: number;
-  readonly lapses: boolean;
+  readonly free: readonly number[];
+  readonly open: readonly number[];
+  readonly ended: readonly (readonly [grantId: number, atMs: number])[];
+  readonly lapsing: readonly number[];
 }
 
-export function emptyHolder(borrower: string, times: LeaseTimes = LEASE_TIMES): LeaseHolder {
-  return { borrower, times, nextSequence: 1, asked: new Map(), held: [], seenLeaseId: 0 };
-}
+type Heard = Omit<HeardAnswer, 'agoMs'> & { readonly atMs: number };
 
-/** To be called before the ask is appended: the clock of the lease runs from here (L3). */
-export function ask(
-  before: LeaseHolder,
-  { calls, searches, nowMs }: { readonly calls: number; readonly searches: number; readonly nowMs: number },
-): { readonly holder: LeaseHolder; readonly ask: LeaseAsk } {
-  const { borrower, nextSequence: sequence, times } = before;
-  // An ask this old would be answered too late to be of use (H3).
-  const waiting = [...before.asked].filter(([, askedAtMs]) => nowMs - askedAtMs < times.startMs);
-  const holder = { ...before, nextSequence: sequence + 1, asked: new Map([...waiting, [sequence, nowMs] as const]) };
-  return { holder, ask: { type: 'ask', borrower, sequence, calls, searches } };
+/** An ask without an answer for this long is asked again: the log is slow, or has no owner at this moment. */
+export const REASK_MS = 1000;
+
+export function emptyHolder(borrower: string, times: LeaseTimes = LEASE_TIMES, maxPauseMs = 300_000): LeaseHolder {
+  return {
+    borrower,
+    times,
+    maxPauseMs,
+    nextSequence: 1,
+    asked: [],
+    held: [],
+    heard: [],
+    seenGrantId: 0,
+    unmet: [],
+    stop: null,
+    window: null,
+    table: null,
+    tableAtMs: 0,
+  };
 }
 
 /** The table as committed. Leases of ours that are new become usable, for what is left of their time. */
-export function see(before: LeaseHolder, table: LeaseTable): LeaseHolder {
+export function see(before: LeaseHolder, table: LeaseTable, nowMs: number): LeaseHolder {
+  const { borrower, times, seenGrantId } = before;
   const fresh = table.leases.filter(
-    ({ borrower, leaseId, returned }) => borrower === before.borrower && leaseId > before.seenLeaseId && !returned,
+    (lease) => lease.borrower === borrower && lease.leaseId > seenGrantId && lease.lapsing === null,
   );
-  const asked = new Map(before.asked);
-  const held = fresh.map(({ leaseId, sequence, calls, searches }): HeldLease => {
-    const askedAtMs = asked.get(sequence);
-    asked.delete(sequence);
-    const startUntilMs = askedAtMs === undefined ? Number.NEGATIVE_INFINITY : askedAtMs + before.times.startMs;
-    return { leaseId, startUntilMs, calls, searches, usedCalls: 0, usedSearches: 0, open: 0, lapses: false };
+  const held = fresh.map(({ leaseId, sequence, lane, kind, count }): HeldLease => {
+    const askedAtMs = before.asked.find((asked) => asked.sequence === sequence)?.atMs;
+    const free = Array.from({ length: count }, (_, index) => leaseId + index);
+    const startUntilMs = askedAtMs === undefined ? Number.NEGATIVE_INFINITY : askedAtMs + times.startMs;
+    return { leaseId, lane, kind, startUntilMs, free, open: [], ended: [], lapsing: [] };
   });
-  const seenLeaseId = Math.max(before.seenLeaseId, table.nextLeaseId - 1);
-  return { ...before, asked, held: [...before.held, ...held], seenLeaseId };
+  const answer = table.answers.find((mine) => mine.borrower === borrower);
+  const answered = Math.max(answer?.sequence ?? 0, ...fresh.map(({ sequence }) => sequence));
+  const { pause } = table;
+  const unmet =
+    answer === undefined
+      ? before.unmet
+      : answer.unmet.map(({ lane, kind, inMs, reason }) => ({ lane, kind, reason, untilMs: nowMs + inMs }));
+  const thawed = before.table?.pause != null && pause === null;
+  const holder = {
+    ...before,
+    asked: before.asked.filter(({ sequence }) => sequence > answered),
+    held: [...before.held, ...held],
+    seenGrantId: Math.max(seenGrantId, table.nextGrantId - 1),
+    unmet: thawed ? [] : unmet,
+    stop: pause !== null && before.stop !== null && pause.fromGrantId > before.stop.grantId ? null : before.stop,
+    table,
+    tableAtMs: nowMs,
+  };
+  return pause === null ? holder : voided(holder, pause.fromGrantId);
 }
 
-/** The lease a call may be started on, now; null when there is none. The oldest first, for it ends first. */
-export function start(
-  before: LeaseHolder,
-  kind: CallKind,
-  nowMs: number,
-): { readonly holder: LeaseHolder; readonly leaseId: number } | null {
-  const search = kind === 'search' ? 1 : 0;
-  const lease = before.held.find(
-    ({ startUntilMs, calls, searches, usedCalls, usedSearches }) =>
-      nowMs < startUntilMs && usedCalls < calls && usedSearches + search <= searches,
-  );
-  if (lease === undefined) return null;
-  const { leaseId, usedCalls, usedSearches, open } = lease;
-  const used = { ...lease, usedCalls: usedCalls + 1, usedSearches: usedSearches + search, open: open + 1 };
-  return { holder: withLease(before, used), leaseId };
+/** H4. What is under way stays so; the rest can only go back. */
+function voided(holder: LeaseHolder, beforeGrantId: number): LeaseHolder {
+  const unusable = (lease: HeldLease): HeldLease =>
+    lease.leaseId < beforeGrantId ? { ...lease, startUntilMs: Number.NEGATIVE_INFINITY } : lease;
+  return { ...holder, held: holder.held.map(unusable) };
+}
+
+export type StartAnswer =
+  | { readonly holder: LeaseHolder; readonly grant: Grant }
+  | { readonly waitUntilMs: number; readonly reason: WaitReason };
+
+export interface StartRequest {
+  readonly lane: Lane;
+  readonly kind: CallKind;
+  readonly nowMs: number;
+}
+
+/** A grant for a call to be started now. Of the leases for its lane the oldest, for it ends first; then of lower lanes. */
+export function start(before: LeaseHolder, { lane, kind, nowMs }: StartRequest): StartAnswer {
+  const { stop, window } = before;
+  if (stop !== null && nowMs < stop.untilMs) return { waitUntilMs: stop.untilMs, reason: 'paused' };
+  // Without a reset its end is a guess, and finding out is the lender's (budget.ts).
+  if (
+    window !== null &&
+    window.resetEpochS !== null &&
+    !windowOver(window, nowMs) &&
+    leftInWindow(window, openCalls(before)) < 1
+  ) {
+    return { waitUntilMs: window.endsAtMs + RESET_SLACK_MS, reason: 'window_empty' };
+  }
+  for (const usable of LANES.slice(LANES.indexOf(lane))) {
+    const lease = before.held.find(
+      (held) => held.lane === usable && held.kind === kind && nowMs < held.startUntilMs && held.free.length > 0,
+    );
+    const grantId = lease?.free[0];
+    if (lease === undefined || grantId === undefined) continue;
+    const used = { ...lease, free: lease.free.slice(1), open: [...lease.open, grantId] };
+    return { holder: withLease(before, used), grant: { grantId, kind, lane, grantedAtMs: nowMs } };
+  }
+  const unmet = before.unmet.find((other) => other.lane === lane && other.kind === kind && nowMs < other.untilMs);
+  return { waitUntilMs: Number.POSITIVE_INFINITY, reason: unmet?.reason ?? 'lease' };
 }
 
 export interface FinishedCall {
-  readonly leaseId: number;
-  readonly kind: CallKind;
+  readonly grantId: number;
   readonly ending: Ending;
+  readonly nowMs: number;
 }
 
 /** What provably never left can be used again. */
-export function finish(before: LeaseHolder, { leaseId, kind, ending }: FinishedCall): LeaseHolder {
-  const lease = before.held.find((held) => held.leaseId === leaseId);
-  if (lease === undefined || lease.open === 0) return before;
-  const back = ending === 'not_sent' ? 1 : 0;
-  return withLease(before, {
+export function finish(before: LeaseHolder, { grantId, ending, nowMs }: FinishedCall): LeaseHolder {
+  const lease = before.held.find((held) => held.open.includes(grantId));
+  if (lease === undefined) return before;
+  const open = lease.open.filter((other) => other !== grantId);
+  const finished = {
     ...lease,
-    open: lease.open - 1,
-    usedCalls: lease.usedCalls - back,
-    usedSearches: lease.usedSearches - (kind === 'search' ? back : 0),
-    lapses: lease.lapses || ending === 'unanswered',
-  });
+    open,
+    free: ending === 'not_sent' ? [...lease.free, grantId] : lease.free,
+    ended: ending === 'answered' ? [...lease.ended, [grantId, nowMs] as const] : lease.ended,
+    lapsing: ending === 'unanswered' ? [...lease.lapsing, grantId] : lease.lapsing,
+  };
+  const window =
+    before.window !== null && ending === 'unanswered'
+      ? callUntold(before.window, before.seenGrantId + 1)
+      : before.window;
+  return withLease({ ...before, window }, finished);
 }
 
-/** What is due back; to be appended to the asks. Losing one costs capacity for a while, never exactness (L2). */
-export function due(
+export interface AnswerHeard {
+  readonly grantId: number;
+  readonly kind: CallKind;
+  readonly refused: boolean;
+  readonly facts: RateFacts;
+  readonly nowMs: number;
+  readonly random: number;
+}
+
+/** An answer's headers: for ourselves at once, and for the lender with the next message. */
+export function learn(before: LeaseHolder, { grantId, kind, refused, facts, nowMs, random }: AnswerHeard): LeaseHolder {
+  const heard = [
+    ...before.heard.filter((other) => other.refused !== refused),
+    { grantId, kind, refused, facts, random, atMs: nowMs },
+  ];
+  const open = before.window !== null && windowOver(before.window, nowMs) ? null : before.window;
+  // A limit this small speaks of searches (see budget.ts), and so does what is left of it.
+  const ofSearches =
+    kind === 'search' && facts.limit !== null && before.table !== null && facts.limit < before.table.calls.share;
+  const window = ofSearches ? open : seeWindow(open, { facts, grantId, nextGrantId: before.seenGrantId + 1, nowMs });
+  const learned = { ...before, heard, window };
+  if (!refused) return before.stop !== null && grantId > before.stop.grantId ? { ...learned, stop: null } : learned;
+  const { maxPauseMs, stop } = before;
+  const known =
+    stop === null
+      ? null
+      : { untilMs: stop.untilMs, cause: 'backoff' as const, fromGrantId: stop.grantId + 1, strikes: stop.strikes };
+  const context = { pause: known, nowMs, nextGrantId: before.seenGrantId + 1, window, config: { maxPauseMs } };
+  const pause = pauseAfter(context, { grantId, facts, random });
+  const stopped = { untilMs: pause.untilMs, grantId: Math.max(grantId, stop?.grantId ?? 0), strikes: pause.strikes };
+  return voided({ ...learned, stop: stopped }, before.seenGrantId + 1);
+}
+
+/** To be called when the message is appended, before: the clock of its leases runs from here (L3). */
+export function compose(
   before: LeaseHolder,
+  wants: readonly LeaseWant[],
   nowMs: number,
-): { readonly holder: LeaseHolder; readonly returns: readonly LeaseReturn[] } {
-  const over = before.held.filter(
-    ({ open, usedCalls, calls, startUntilMs }) => open === 0 && (usedCalls >= calls || nowMs >= startUntilMs),
-  );
-  if (over.length === 0) return { holder: before, returns: [] };
-  return {
-    holder: { ...before, held: before.held.filter((lease) => !over.includes(lease)) },
-    returns: over
-      .filter(({ lapses }) => !lapses)
-      .map(({ leaseId, usedCalls, usedSearches }) => ({ type: 'return', leaseId, usedCalls, usedSearches })),
+): { readonly holder: LeaseHolder; readonly message: LeaseMessage } {
+  const { borrower, nextSequence: sequence, heard } = before;
+  const asked = before.asked.filter(({ atMs }) => nowMs - atMs < REASK_MS);
+  const over = dueAt(before, nowMs);
+  const message: LeaseMessage = {
+    borrower,
+    sequence,
+    waitingFrom: asked[0]?.sequence ?? sequence,
+    wants: [...wants],
+    returns: over.map(
+      ({ leaseId, ended, lapsing }): LeaseReturn => ({
+        leaseId,
+        ended: ended.map(([grantId, atMs]): [number, number] => [grantId, Math.max(0, nowMs - atMs)]),
+        lapsing: [...lapsing],
+      }),
+    ),
+    heard: heard.map(({ atMs, ...answer }) => ({ ...answer, agoMs: Math.max(0, nowMs - atMs) })),
   };
+  return {
+    message,
+    holder: {
+      ...before,
+      nextSequence: sequence + 1,
+      asked: wants.length === 0 ? asked : [...asked, { sequence, atMs: nowMs, wants }],
+    },
+  };
+}
+
+/** The message stands in the log: what it returned and told need not be said again. Else it is, harmlessly (L5). */
+export function sent(before: LeaseHolder, message: LeaseMessage): LeaseHolder {
+  const returned = new Set(message.returns.map(({ leaseId }) => leaseId));
+  const told = new Set(message.heard.map(({ grantId }) => grantId));
+  return {
+    ...before,
+    held: before.held.filter(({ leaseId }) => !returned.has(leaseId)),
+    heard: before.heard.filter(({ grantId }) => !told.has(grantId)),
+  };
+}
+
+/** Leases that can start nothing more and whose calls have all ended (H2). */
+export function dueAt(holder: LeaseHolder, nowMs: number): readonly HeldLease[] {
+  return holder.held.filter(
+    ({ open, free, startUntilMs }) => open.length === 0 && (free.length === 0 || nowMs >= startUntilMs),
+  );
+}
+
+/** Gives up everything not yet used: it can only be returned now. */
+export function giveUp(holder: LeaseHolder): LeaseHolder {
+  return voided({ ...holder, asked: [] }, Number.POSITIVE_INFINITY);
+}
+
+export function openCalls(holder: LeaseHolder): number {
+  return holder.held.reduce((sum, { open }) => sum + open.length, 0);
 }
 
 function withLease(holder: LeaseHolder, changed: HeldLease): LeaseHolder {

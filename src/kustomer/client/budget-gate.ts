@@ -1,16 +1,5 @@
-/**
- * Who wants to call stands in a queue here until the budget grants it.
- *
- * Q1 A queue per lane and kind, first come first served; more urgent lanes first. A search waiting for the search limit
- *    does not hold up plain calls of its lane.
- * Q2 Every queue is bounded and every wait has a deadline: full and late are refusals (`budget_exhausted`), and nothing
- *    was sent then.
- * Q3 Every grant is ended exactly once, whatever the call does: `run` owns it from grant to end.
- * Q4 One sleeper at most, however many wait.
- */
-
-import { type Clock, steadyClock } from '../../base/clock.ts';
-import { CodedError } from '../../base/errors.ts';
+/** The gate every call to Kustomer goes through, as its callers see it; and the one whose budget is this process's own. */
+import type { Clock } from '../../base/clock.ts';
 import {
   type BudgetConfig,
   type BudgetSnapshot,
@@ -23,8 +12,9 @@ import {
   snapshot,
   type WaitReason,
 } from '../budget/budget.ts';
-import { CALL_KINDS, type CallKind, LANES, type Lane } from '../budget/lanes.ts';
+import type { CallKind, Lane } from '../budget/lanes.ts';
 import type { AnswerHeaders } from '../budget/rate-headers.ts';
+import { createGrantQueue, type GrantQueueOptions, type GrantSource } from './grant-queue.ts';
 
 /** What became of the call, as far as the budget is concerned. */
 export type CallEnd =
@@ -32,15 +22,11 @@ export type CallEnd =
   | { readonly ending: 'unanswered' }
   | { readonly ending: 'not_sent' };
 
-export interface BudgetGateOptions {
+export interface BudgetGateOptions extends GrantQueueOptions {
   readonly clock?: Clock;
   /** In [0, 1). */
   readonly random?: () => number;
   readonly budget?: Partial<BudgetConfig>;
-  /** Waiting calls per lane and kind. */
-  readonly maxWaiting?: number;
-  /** Calls under way at once, all lanes together. */
-  readonly maxOpen?: number;
 }
 
 export interface GateAsk {
@@ -72,157 +58,27 @@ export interface BudgetGate {
   close(): void;
 }
 
-interface Waiter {
-  readonly sinceMs: number;
-  readonly deadlineMs: number;
-  granted(grant: Grant): void;
-  refused(error: CodedError): void;
-}
-
+/** For a process that shares its organisation's budget with no other process of ours: commands, tests. */
 export function createBudgetGate(options: BudgetGateOptions = {}): BudgetGate {
-  const { clock = steadyClock, random = Math.random, maxWaiting = 1000, maxOpen = 32 } = options;
-  const queues = LANES.flatMap((lane) => CALL_KINDS.map((kind) => ({ lane, kind, waiters: [] as Waiter[] })));
-  const refused = perLane(() => 0);
-  const granted = perLane(() => 0);
-  let state: BudgetState = initialBudget(options.budget);
-  let limited = 0;
-  let waitingFor: WaitReason | null = null;
-  let sleeping: { readonly untilMs: number; readonly cancel: AbortController } | null = null;
-  let closed = false;
+  const { random = Math.random, budget, ...queue } = options;
+  return createGrantQueue(() => ownBudget(initialBudget(budget), random), queue);
+}
 
-  const refuse = (lane: Lane, why: string): CodedError => {
-    refused[lane] += 1;
-    const { pausedUntilMs } = snapshot(state, clock.nowMs());
-    return new CodedError('budget_exhausted', `no call to Kustomer was made: ${why}`, {
-      lane,
-      reason: waitingFor,
-      paused_until_ms: pausedUntilMs,
-    });
-  };
-
-  const wakeAt = (untilMs: number | null): void => {
-    if (sleeping !== null && sleeping.untilMs === untilMs) return;
-    sleeping?.cancel.abort();
-    sleeping = null;
-    if (untilMs === null) return;
-    const sleep = { untilMs, cancel: new AbortController() };
-    sleeping = sleep;
-    void clock.sleep(untilMs - clock.nowMs(), sleep.cancel.signal).then(() => {
-      if (sleeping !== sleep) return;
-      sleeping = null;
-      pump();
-    });
-  };
-
-  /** Drops who is late, grants what may be granted, sleeps until the next moment something can change. */
-  const pump = (): void => {
-    const nowMs = clock.nowMs();
-    let nextMs = Number.POSITIVE_INFINITY;
-    waitingFor = null;
-    for (const { lane, kind, waiters } of queues) {
-      for (const late of removeWhere(waiters, ({ deadlineMs }) => deadlineMs <= nowMs)) {
-        late.refused(refuse(lane, 'the deadline passed while it waited for the rate budget'));
-      }
-      // A full house wakes us by an ending.
-      while (waiters.length > 0 && state.open.length < maxOpen) {
-        const answer = request(state, { lane, kind, nowMs });
-        state = answer.state;
-        if ('waitUntilMs' in answer) {
-          nextMs = Math.min(nextMs, Math.max(answer.waitUntilMs, nowMs + 1));
-          waitingFor ??= answer.reason;
-          break;
-        }
-        granted[lane] += 1;
-        waiters.shift()?.granted(answer.grant);
-      }
-      for (const { deadlineMs } of waiters) nextMs = Math.min(nextMs, deadlineMs);
-    }
-    wakeAt(Number.isFinite(nextMs) ? nextMs : null);
-  };
-
-  const acquire = ({ lane, kind, waitMs, signal }: GateAsk): Promise<Grant> =>
-    new Promise((resolve, reject) => {
-      const { waiters } = queues.find((queue) => queue.lane === lane && queue.kind === kind) as (typeof queues)[number];
-      if (closed) return reject(refuse(lane, 'the client is closed'));
-      if (signal?.aborted) return reject(refuse(lane, 'the caller gave up'));
-      if (waiters.length >= maxWaiting) return reject(refuse(lane, 'too many calls of this lane are waiting'));
-      const sinceMs = clock.nowMs();
-      const aborted = (): void => {
-        removeWhere(waiters, (other) => other === waiter);
-        waiter.refused(refuse(lane, 'the caller gave up'));
-        pump();
-      };
-      const waiter: Waiter = {
-        sinceMs,
-        deadlineMs: sinceMs + waitMs,
-        granted: (grant) => {
-          signal?.removeEventListener('abort', aborted);
-          resolve(grant);
-        },
-        refused: (error) => {
-          signal?.removeEventListener('abort', aborted);
-          reject(error);
-        },
-      };
-      signal?.addEventListener('abort', aborted, { once: true });
-      waiters.push(waiter);
-      pump();
-    });
-
-  const finish = (grant: Grant, end: CallEnd): void => {
-    const nowMs = clock.nowMs();
-    if (end.ending === 'answered') {
-      if (end.status === 429) limited += 1;
-      state = observe(state, { grant, status: end.status, headers: end.headers, nowMs, random: random() });
-    } else {
-      state = settle(state, { grant, ending: end.ending, nowMs });
-    }
-    pump();
-  };
-
+function ownBudget(initial: BudgetState, random: () => number): GrantSource {
+  let state = initial;
   return {
-    run: async (ask, call) => {
-      const grant = await acquire(ask);
-      let end: CallEnd = { ending: 'unanswered' };
-      try {
-        const outcome = await call(grant);
-        end = outcome.end;
-        return outcome.value;
-      } finally {
-        finish(grant, end);
-      }
+    request: (ask) => {
+      const answer = request(state, ask);
+      state = answer.state;
+      return answer;
     },
-    health: () => {
-      const nowMs = clock.nowMs();
-      const waitingIn = (lane: Lane) => queues.flatMap((queue) => (queue.lane === lane ? queue.waiters : []));
-      return {
-        ...snapshot(state, nowMs),
-        waiting: perLane((lane) => waitingIn(lane).length),
-        oldestWaitMs: perLane((lane) => Math.max(0, ...waitingIn(lane).map(({ sinceMs }) => nowMs - sinceMs))),
-        refused: { ...refused },
-        granted: { ...granted },
-        limited,
-        waitingFor,
-      };
+    finish: (grant, end, nowMs) => {
+      state =
+        end.ending === 'answered'
+          ? observe(state, { grant, status: end.status, headers: end.headers, nowMs, random: random() })
+          : settle(state, { grant, ending: end.ending, nowMs });
     },
-    close: () => {
-      closed = true;
-      for (const { lane, waiters } of queues) {
-        for (const waiter of waiters.splice(0)) waiter.refused(refuse(lane, 'the client is closed'));
-      }
-      wakeAt(null);
-    },
+    openCalls: () => state.open.length,
+    snapshot: (nowMs) => snapshot(state, nowMs),
   };
-}
-
-function perLane<T>(value: (lane: Lane) => T): Record<Lane, T> {
-  return Object.fromEntries(LANES.map((lane) => [lane, value(lane)])) as Record<Lane, T>;
-}
-
-function removeWhere<T>(items: T[], gone: (item: T) => boolean): T[] {
-  const removed: T[] = [];
-  for (let at = items.length - 1; at >= 0; at -= 1) {
-    if (gone(items[at] as T)) removed.push(...items.splice(at, 1));
-  }
-  return removed.reverse();
 }

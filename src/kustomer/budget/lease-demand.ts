@@ -1,0 +1,116 @@
+/**
+ * When a borrower writes to the lender, and for what it asks.
+ *
+ * D1 It asks for those who wait, once per waiter and answer: not again before the answer, before REASK_MS without one, or
+ *    before the time the lender named.
+ * D2 While calls of the writes lane are recent, a few are held in store and replaced before they run out: a write then
+ *    finds a lease. After WARM_MS without one, nothing is held.
+ * D3 A 429, and the outcome of the call that tries after one, is told at once; what is due back within RETURN_AFTER_MS.
+ */
+import { CALL_KINDS, type CallKind, LANES, type Lane } from './lanes.ts';
+import type { LeaseWant } from './lease-forms.ts';
+import { dueAt, type LeaseHolder, REASK_MS } from './lease-holder.ts';
+
+/** Who waits for a grant. */
+export type Demand = Readonly<Record<Lane, Readonly<Record<CallKind, number>>>>;
+
+export interface Need {
+  readonly demand: Demand;
+  /** Of the writes lane. */
+  readonly lastWriteAtMs: number;
+}
+
+export interface Plan {
+  readonly send: boolean;
+  readonly wants: readonly LeaseWant[];
+  /** When to look again if nothing happens before. */
+  readonly lookAtMs: number;
+}
+
+export const WARM_MS = 60_000;
+const RETURN_AFTER_MS = 500;
+/** A store is replaced this long before it runs out. */
+const RENEW_BEFORE_MS = 1500;
+const MAX_WANTED = 64;
+/** Below this, what the server has left is news for everybody. */
+const LITTLE_LEFT = 20;
+
+export function plan(holder: LeaseHolder, { demand, lastWriteAtMs }: Need, nowMs: number): Plan {
+  const looks: number[] = [];
+  const look = (atMs: number): void => void (atMs > nowMs && Number.isFinite(atMs) && looks.push(atMs));
+  const wants: LeaseWant[] = [];
+  const warm = nowMs < lastWriteAtMs + WARM_MS;
+  if (warm) look(lastWriteAtMs + WARM_MS);
+  for (const lane of LANES) {
+    for (const kind of CALL_KINDS) {
+      const store = lane === 'writes' && kind === 'call' && warm ? storeOf(holder, nowMs) : 0;
+      const wanted = Math.min(
+        MAX_WANTED,
+        missing(holder, { lane, kind, waiting: demand[lane][kind], store }, nowMs, look),
+      );
+      if (wanted === 0) continue;
+      const notBeforeMs = holder.unmet.find((unmet) => unmet.lane === lane && unmet.kind === kind)?.untilMs ?? nowMs;
+      if (notBeforeMs > nowMs) look(notBeforeMs);
+      else wants.push({ lane, kind, count: wanted });
+    }
+  }
+  for (const { atMs } of holder.asked) look(atMs + REASK_MS);
+  return {
+    send: wants.length > 0 || hasNews(holder, nowMs, look),
+    wants,
+    lookAtMs: Math.min(Number.POSITIVE_INFINITY, ...looks),
+  };
+}
+
+interface Wanted {
+  readonly lane: Lane;
+  readonly kind: CallKind;
+  readonly waiting: number;
+  readonly store: number;
+}
+
+/** What neither a lease in hand nor an ask under way will cover. */
+function missing(
+  holder: LeaseHolder,
+  { lane, kind, waiting, store }: Wanted,
+  nowMs: number,
+  look: (atMs: number) => void,
+): number {
+  if (waiting + store === 0) return 0;
+  const mine = holder.held.filter((lease) => lease.lane === lane && lease.kind === kind && lease.free.length > 0);
+  const free = (untilMs: number): number =>
+    mine.reduce((sum, lease) => sum + (untilMs < lease.startUntilMs ? lease.free.length : 0), 0);
+  const lasting = free(nowMs + RENEW_BEFORE_MS);
+  if (store > 0) for (const { startUntilMs } of mine) look(startUntilMs - RENEW_BEFORE_MS);
+  const asked = holder.asked
+    .filter(({ atMs }) => nowMs - atMs < REASK_MS)
+    .flatMap(({ wants }) => wants.filter((want) => want.lane === lane && want.kind === kind))
+    .reduce((sum, want) => sum + want.count, 0);
+  return Math.max(0, waiting + Math.max(0, store - lasting) - (waiting > 0 ? free(nowMs) : 0) - asked);
+}
+
+/** A small part of the share, so that several processes may hold it; none while a pause lets one call through. */
+function storeOf({ table, stop }: LeaseHolder, nowMs: number): number {
+  if (table === null || table.pause !== null || (stop !== null && nowMs < stop.untilMs)) return 0;
+  return Math.min(4, Math.max(1, Math.floor(table.calls.share / 300)));
+}
+
+function hasNews(holder: LeaseHolder, nowMs: number, look: (atMs: number) => void): boolean {
+  const pausing = holder.table?.pause != null;
+  const urgent = holder.heard.some(
+    ({ refused, facts }) => refused || pausing || (facts.remaining ?? LITTLE_LEFT) < LITTLE_LEFT,
+  );
+  if (urgent) return true;
+  const due = dueAt(holder, nowMs);
+  if (due.length > 0 && pausing) return true;
+  const sinceMs = Math.min(
+    ...due.map(({ ended, free, startUntilMs }) =>
+      free.length > 0 ? startUntilMs : Math.max(...ended.map(([, atMs]) => atMs)),
+    ),
+    ...holder.heard.map(({ atMs }) => atMs),
+  );
+  for (const { startUntilMs } of holder.held) look(startUntilMs);
+  if (!Number.isFinite(sinceMs)) return due.length > 0;
+  look(sinceMs + RETURN_AFTER_MS);
+  return nowMs >= sinceMs + RETURN_AFTER_MS;
+}

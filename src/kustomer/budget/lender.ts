@@ -1,0 +1,174 @@
+/**
+ * One budget, several processes: its owner keeps the budget of budget.ts and lends its grants to the others through the log.
+ *
+ * L1 Calls lent and not returned, and calls counted in the last 60 s, are together never more than the share; of searches
+ *    likewise: a lease is grants of the budget, so G1 holds of all processes together.
+ * L2 A lease that is not returned counts in full until nobody can have a call of it counted any more: its time to start
+ *    calls, the longest call and the server's window have passed since it was lent.
+ * L3 Only spans of time are compared, each by one clock (lease-forms.ts): the borrower counts from before it asked, the
+ *    owner from when it lent, which is later. Clocks need not agree, only run (B1 of bucket.ts has the slack).
+ * L4 A lease exists once it is committed. An owner that was fenced cannot commit; its successor goes on from the table as
+ *    committed, and counts every span in it from then: never too early.
+ * L5 An ask is answered once; a return of an unknown or returned lease changes nothing. (A repeated ask that is answered
+ *    again, because nothing of the first answer is left, meets H3.)
+ * L6 A 429 that any borrower heard stops all of them: nothing is lent until the time told, the table says which leases are
+ *    void, and then one call alone tries for everybody (G3).
+ * L7 The limit that any borrower was told bounds all of them from the next table on; what is lent already stays lent.
+ * L8 Lanes hold across processes: what is refused to a lane in one process is refused to lower lanes in all of them (G2);
+ *    of what was asked for together the more urgent lane is served first, and one lane's borrowers evenly.
+ */
+import { type BudgetConfig, type BudgetState, type Grant, hear, initialBudget, request, settle } from './budget.ts';
+import { CALL_KINDS, LANES } from './lanes.ts';
+import { LEASE_TIMES, type Lease, type LeaseAnswer, type LeaseMessage, type LeaseTimes } from './lease-forms.ts';
+
+export interface Lender {
+  readonly budget: BudgetState;
+  /** Those of which a grant is open. */
+  readonly leases: readonly Lease[];
+  /** To the messages of the last `receive`. */
+  readonly answers: readonly LeaseAnswer[];
+}
+
+export interface LenderConfig {
+  readonly budget: Partial<BudgetConfig>;
+  readonly times: LeaseTimes;
+}
+
+export const LENDER_DEFAULTS: LenderConfig = { budget: {}, times: LEASE_TIMES };
+
+/** The table must stay small; with less than this outstanding, nobody is near it. */
+const MAX_LEASES = 400;
+const TABLE_FULL_MS = 1000;
+
+export function budgetConfigOf({ budget, times }: LenderConfig): Partial<BudgetConfig> {
+  return { ...budget, maxOpenMs: times.startMs + times.callMs };
+}
+
+/** The budget of an organisation nobody has asked for yet. Grant ids begin with the time, so that none comes twice even if the log is lost. */
+export function newLender(config: LenderConfig, nowMs: number): Lender {
+  return {
+    budget: { ...initialBudget(budgetConfigOf(config)), nextGrantId: Math.floor(nowMs) },
+    leases: [],
+    answers: [],
+  };
+}
+
+/** Takes what came back, learns what was heard, then lends. All messages that are at hand together: L8. */
+export function receive(before: Lender, messages: readonly LeaseMessage[], nowMs: number): Lender {
+  const told = messages.reduce((lender, message) => listen(lender, message, nowMs), before);
+  return tidy(lend(told, currentAsks(messages, told.leases), nowMs));
+}
+
+function listen(before: Lender, { borrower, returns, heard }: LeaseMessage, nowMs: number): Lender {
+  let { budget, leases } = before;
+  for (const { leaseId, ended, lapsing } of returns) {
+    const lease = leases.find((lent) => lent.leaseId === leaseId && lent.borrower === borrower);
+    if (lease === undefined || lease.lapsing !== null) continue;
+    const endedAgo = new Map(ended);
+    for (const grantId of grantsOf(lease)) {
+      const agoMs = endedAgo.get(grantId);
+      const grant = { grantId };
+      if (agoMs !== undefined) {
+        budget = settle(budget, { grant, ending: 'answered', nowMs, endedAtMs: nowMs - agoMs });
+      } else if (!lapsing.includes(grantId)) budget = settle(budget, { grant, ending: 'not_sent', nowMs });
+    }
+    const kept = { ...lease, lapsing: lapsing.filter((grantId) => grantsOf(lease).includes(grantId)) };
+    leases = leases.map((lent) => (lent === lease ? kept : lent));
+  }
+  for (const { grantId, kind, agoMs, refused, random, facts } of heard) {
+    const less = (spanMs: number | null): number | null => (spanMs === null ? null : Math.max(0, spanMs - agoMs));
+    const aged = { ...facts, resetInMs: less(facts.resetInMs), retryAfterMs: less(facts.retryAfterMs) };
+    budget = hear(budget, { grant: { grantId, kind }, refused, facts: aged, nowMs, random });
+  }
+  return { ...before, budget, leases };
+}
+
+type Ask = Pick<LeaseMessage, 'borrower' | 'sequence' | 'wants'>;
+
+/** Without those that were given up meanwhile, as after an outage, and without those answered before (L5). */
+function currentAsks(messages: readonly LeaseMessage[], leases: readonly Lease[]): readonly Ask[] {
+  const from = new Map<string, number>();
+  for (const { borrower, sequence } of leases) from.set(borrower, Math.max(from.get(borrower) ?? 0, sequence + 1));
+  for (const { borrower, waitingFrom } of messages) {
+    from.set(borrower, Math.max(from.get(borrower) ?? 0, waitingFrom));
+  }
+  const asks = new Map<string, Ask>();
+  for (const { borrower, sequence, wants } of messages) {
+    if (wants.length > 0 && sequence >= (from.get(borrower) ?? 0))
+      asks.set(`${borrower} ${sequence}`, { borrower, sequence, wants });
+  }
+  return [...asks.values()];
+}
+
+function lend(before: Lender, asks: readonly Ask[], nowMs: number): Lender {
+  let { budget } = before;
+  const leases = [...before.leases];
+  const answers = new Map(
+    asks.map(({ borrower, sequence }) => [borrower, { borrower, sequence, unmet: [] as LeaseAnswer['unmet'] }]),
+  );
+  for (const { borrower, sequence } of asks) {
+    const answer = answers.get(borrower);
+    if (answer !== undefined) answer.sequence = Math.max(answer.sequence, sequence);
+  }
+  for (const lane of LANES) {
+    for (const kind of CALL_KINDS) {
+      const wants = asks.flatMap(({ borrower, sequence, wants: all }) => {
+        const wanted = all.filter((want) => want.lane === lane && want.kind === kind);
+        return wanted.map(({ count }) => ({ borrower, sequence, count }));
+      });
+      const room = MAX_LEASES - leases.length - wants.length;
+      const granted: Grant[] = [];
+      let refused: Omit<LeaseAnswer['unmet'][number], 'lane' | 'kind'> | null =
+        room < 0 ? { inMs: TABLE_FULL_MS, reason: 'lease' } : null;
+      const total = wants.reduce((sum, { count }) => sum + count, 0);
+      while (refused === null && granted.length < total) {
+        const answer = request(budget, { lane, kind, nowMs });
+        budget = answer.state;
+        if ('grant' in answer) granted.push(answer.grant);
+        else refused = { inMs: Math.max(0, answer.waitUntilMs - nowMs), reason: answer.reason };
+      }
+      let next = 0;
+      for (const [index, part] of evenly(
+        granted.length,
+        wants.map(({ count }) => count),
+      ).entries()) {
+        const { borrower, sequence, count } = wants[index] as (typeof wants)[number];
+        const first = granted[next];
+        next += part;
+        if (first !== undefined && part > 0) {
+          leases.push({ leaseId: first.grantId, borrower, sequence, lane, kind, count: part, lapsing: null });
+        }
+        if (part < count && refused !== null) answers.get(borrower)?.unmet.push({ lane, kind, ...refused });
+      }
+    }
+  }
+  return { budget, leases, answers: [...answers.values()] };
+}
+
+/** `total` dealt out one by one, to nobody more than wanted. */
+function evenly(total: number, wanted: readonly number[]): readonly number[] {
+  const parts = wanted.map(() => 0);
+  let left = Math.min(
+    total,
+    wanted.reduce((sum, count) => sum + count, 0),
+  );
+  while (left > 0) {
+    for (const [index, count] of wanted.entries()) {
+      if (left === 0 || (parts[index] as number) >= count) continue;
+      parts[index] = (parts[index] as number) + 1;
+      left -= 1;
+    }
+  }
+  return parts;
+}
+
+export function grantsOf({ leaseId, count }: Lease): readonly number[] {
+  return Array.from({ length: count }, (_, index) => leaseId + index);
+}
+
+/** Forgets leases of which nothing is open any more: returned, or lapsed (G5). */
+function tidy(lender: Lender): Lender {
+  const open = new Set(lender.budget.open.map(({ grantId }) => grantId));
+  const leases = lender.leases.filter((lease) => grantsOf(lease).some((grantId) => open.has(grantId)));
+  return leases.length === lender.leases.length ? lender : { ...lender, leases };
+}
