@@ -1,7 +1,8 @@
 /** The owner worker over the in-memory log under a virtual clock: ownerships (O1–O5), runners (N1–N3), workers (W1–W3). */
 import { describe, expect, test } from 'vitest';
 import { CodedError } from '../../../src/base/errors.ts';
-import { OwnerWorker, type OwnerWorkerOptions } from '../../../src/kafka/owner-worker.ts';
+import { type OwnedPartition, OwnerWorker, type OwnerWorkerOptions } from '../../../src/kafka/owner-worker.ts';
+import type { Log } from '../../../src/kafka/port.ts';
 import { BARRIER_KEY } from '../../../src/kafka/restore.ts';
 import { append, changes, OwnerHouse, PARTITIONS, SETTINGS, stateOf, untilAborted } from '../../support/owner-house.ts';
 
@@ -77,17 +78,21 @@ describe('state', () => {
 
   test('a change that would pass the bound is not sent; the partition stops, and still opens', async () => {
     const house = await OwnerHouse.build();
-    const first = await house.join('first', undefined, { stateMaxBytes: 2000 });
+    const slow = ({ signal }: OwnedPartition) => untilAborted(signal).then(() => house.clock.sleep(100));
+    const first = await house.join('first', slow, { stateMaxBytes: 2000 });
     await house.ready(first);
     await house.clock.run(first.owned(0).commit([], changes({ a: 'x'.repeat(1000) })));
     const refused = rejection(first.owned(0).commit([append('never')], changes({ b: 'y'.repeat(1000) })));
+    const behind = rejection(first.owned(0).commit([append('nor this')], changes({})));
     expect(await house.clock.run(refused)).toMatchObject({ code: 'state_full', disposition: 'fatal' });
+    expect(await house.clock.run(behind)).toMatchObject({ code: 'fenced' }); // O4
     await house.clock.advance(5000);
     expect(house.failures).toEqual(['first/0 state_full stop']);
     expect(first.worker.health.ready).toBe(false);
     await house.clock.run(first.worker.close());
     const second = await house.join('second', undefined, { stateMaxBytes: 1000 });
     await house.ready(second);
+    await house.clock.run(second.owned(0).commit([], changes({ a: 'x'.repeat(900) }))); // still above, but less
     await house.clock.run(second.owned(0).commit([], changes({ a: null })));
     expect(await house.read('out')).toEqual([]);
     const third = await house.join('third', undefined, { stateMaxBytes: 100 });
@@ -224,6 +229,28 @@ describe('changes of owner', () => {
     expect([...first.served.values()].map((served) => served.length).sort()).toEqual([1, 1, 2, 2]);
     expect(await house.read('out')).toEqual([]);
     expect(house.failures).toEqual([]);
+  });
+
+  test('W2, N1: a partition that comes back before its serve has settled waits for it', async () => {
+    const house = await OwnerHouse.build();
+    const serving = new Map<number, number>();
+    const first = await house.join('first', async ({ partition, signal }) => {
+      serving.set(partition, (serving.get(partition) ?? 0) + 1);
+      expect(serving.get(partition)).toBe(1);
+      await untilAborted(signal);
+      await house.clock.sleep(3900);
+      serving.set(partition, 0);
+    });
+    await house.ready(first);
+    const second = await house.join('second');
+    await house.ready(first, second);
+    await house.clock.run(second.worker.close());
+    await house.clock.runUntil(() => first.partitions.length === PARTITIONS);
+    expect([...serving.values()]).toEqual([1, 1, 1, 1]);
+    expect(first.worker.health.ready).toBe(false);
+    await house.ready(first);
+    expect([...first.served.values()].map((served) => served.length).sort()).toEqual([1, 1, 2, 2]);
+    expect(house.crashes).toEqual([]);
   });
 
   test('O1, L1: a frozen owner is fenced, its commit is refused, and it does not throw out the new owner', async () => {
@@ -406,17 +433,33 @@ describe('serve', () => {
     expect(await house.read('out')).toEqual(['=slow']);
   });
 
-  test('N2: one that ignores the rejection of its commit is ended by the signal all the same', async () => {
+  test('a commit nobody waits for holds up a close until it is answered', async () => {
     const house = await OwnerHouse.build();
     const joined = await house.join('w');
     await house.ready(joined);
+    const held = house.log.faults.holdCommit();
+    const committing = joined.owned(0).commit([append('in flight')], changes({}));
+    let isClosed = false;
+    const closing = joined.worker.close().then(() => (isClosed = true));
+    await house.clock.advance(3000);
+    expect(isClosed).toBe(false);
+    held.release();
+    await house.clock.run(Promise.all([closing, committing]));
+    expect(await house.read('out')).toEqual(['=in flight']);
+  });
+
+  test('N2, L3: one that never hears of the rejection of its commit is ended by the signal all the same', async () => {
+    const house = await OwnerHouse.build();
+    const joined = await house.join('w', async ({ signal }) => {
+      await untilAborted(signal);
+      await house.clock.sleep(1000);
+    });
+    await house.ready(joined);
     house.log.faults.unavailable('commit');
-    await house.clock.run(
-      joined
-        .owned(0)
-        .commit([], changes({ n: '1' }))
-        .catch(() => undefined),
-    ); // not told to serve
+    await house.clock.run(rejection(joined.owned(0).commit([], changes({ n: '1' }))));
+    await house.clock.advance(500);
+    expect(joined.worker.health.ready).toBe(false);
+    expect(joined.served.get(0)).toHaveLength(1);
     await house.ready(joined);
     expect(house.failures).toEqual(['w/0 log_unavailable reopen']);
     expect(joined.served.get(0)).toHaveLength(2);
@@ -442,4 +485,30 @@ test('a topic that does not exist is said so, and nothing is left open', async (
   const starting = OwnerWorker.start(options as unknown as OwnerWorkerOptions);
   expect(await house.clock.run(rejection(starting))).toMatchObject({ code: 'topic_invalid' });
   expect(house.clock.pendingTimers).toBe(0);
+});
+
+test('an assignment that comes before a join that fails starts nothing, and nothing is left open', async () => {
+  const { clock, log } = await OwnerHouse.build();
+  let opened = 0;
+  const early: Log = {
+    clock,
+    admin: log.admin,
+    reader: (options) => log.reader(options),
+    producer: (options) => log.producer(options),
+    transactional: (options) => {
+      opened++;
+      return log.transactional(options);
+    },
+    group: async ({ listener }) => {
+      listener.assigned([{ topic: 'cursors', partition: 0 }], 1);
+      await clock.sleep(5000);
+      throw new CodedError('log_unavailable', 'not today');
+    },
+    close: () => log.close(),
+  };
+  const options = { log: early, clientId: 'w', settings: SETTINGS, observer: { assigned: () => undefined } };
+  const starting = OwnerWorker.start(options as unknown as OwnerWorkerOptions);
+  expect(await clock.run(rejection(starting))).toMatchObject({ message: 'not today' });
+  await clock.advance(5000);
+  expect([opened, clock.pendingTimers]).toEqual([0, 0]);
 });
