@@ -55,6 +55,7 @@ export interface Answered {
   readonly method: string;
   /** Without the query. */
   readonly path: string;
+  readonly query: Readonly<Record<string, string>>;
   readonly status: number;
   readonly body: unknown;
   /** False when the answer was spoiled or swallowed on its way. */

@@ -78,6 +78,8 @@ export interface AccountCounts {
 
 export interface AccountReport {
   readonly counts: Readonly<AccountCounts>;
+  /** Envelopes that a change explains, by event type, the most frequent first. */
+  readonly byType: Readonly<Record<string, number>>;
   readonly defects: Readonly<Record<Defect['kind'], number>>;
   readonly defectTotal: number;
   readonly samples: readonly Defect[];
@@ -280,12 +282,15 @@ export class Account {
   report(): AccountReport {
     const totals = { foreign: 0, earlier: 0 };
     const latenciesMs: number[] = [];
+    const byType = new Map<string, number>();
     for (const resource of this.#resources.values()) {
       this.#reportMissing(resource, latenciesMs);
       this.#reportOrder(resource);
-      for (const sighting of resource.sightings)
-        if (sighting.verdict === 'pending' || sighting.verdict === 'unexpected')
-          this.#reportUnexpected(resource, sighting, totals);
+      for (const sighting of resource.sightings) {
+        const { verdict, eventType } = sighting;
+        if (verdict === 'filled') byType.set(eventType, (byType.get(eventType) ?? 0) + 1);
+        if (verdict === 'pending' || verdict === 'unexpected') this.#reportUnexpected(resource, sighting, totals);
+      }
     }
     return {
       counts: {
@@ -299,6 +304,7 @@ export class Account {
         deadLetters: this.#deadLetters,
         ...totals,
       },
+      byType: Object.fromEntries([...byType].sort(([, a], [, b]) => b - a)),
       defects: this.#found.counts,
       defectTotal: this.#found.total,
       samples: this.#found.samples,

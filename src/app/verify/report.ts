@@ -20,6 +20,7 @@ export interface VerifyReport {
   readonly stoppedBecause: string;
   readonly elapsedMs: number;
   readonly counts: AccountReport['counts'];
+  readonly byType: AccountReport['byType'];
   readonly defects: AccountReport['defects'];
   readonly defectTotal: number;
   readonly samples: AccountReport['samples'];
@@ -52,6 +53,7 @@ export function formatVerifyReport(report: VerifyReport): string {
     `envelopes  ${count(counts.seen)} of ${count(counts.expected)} expected, ${count(counts.envelopes)} read` +
       `${remark(counts.foreign, 'of other connections')}${remark(counts.earlier, 'from before the flood')}` +
       `${remark(counts.deadLetters, 'dead letters')}`,
+    ...Object.entries(report.byType).map(([type, number]) => `  ${count(number).padStart(9)} ${type}`),
     `latency    ${latency === null ? 'not measured (read after the fact; use --follow beside the flood)' : latencyText(latency)}`,
   ];
   for (const kind of Object.keys(DEFECTS) as DefectKind[]) {

@@ -55,7 +55,7 @@ export function answerRequest(org: Org, incoming: Incoming): Outcome {
   });
   // What comes slowly does arrive, and an answer of a status is an answer.
   const arrived = fault === null || fault.kind === 'slow' || fault.kind === 'status';
-  org.answered({ atMs: nowMs, method: route.method, path, status: answer.status, body: answer.body, arrived });
+  org.answered({ atMs: nowMs, method: route.method, path, query, status: answer.status, body: answer.body, arrived });
   const headers = org.limits.headers(nowMs, answer.status);
   const retryAfterS = fault?.kind === 'status' ? fault.retryAfterS : null;
   return {

@@ -13,6 +13,8 @@ export interface SeedPlan {
   readonly storms: readonly Storm[];
   /** From then on somebody else takes the whole budget of the minute, to the end of the phase. */
   readonly greedyAt: number;
+  /** Rows on a page, however many are asked for. */
+  readonly maxPageSize: number;
   /** Milliseconds between two steps of traffic, on average. */
   readonly stepEveryMs: number;
 }
@@ -44,6 +46,7 @@ export function seedPlan(seed: string): SeedPlan {
       { at: between(0.35, 0.6), refusals: 1 + random.int(10), retryAfterS: 1 + random.int(3) },
     ],
     greedyAt: between(0.7, 0.9),
+    maxPageSize: random.pick([10, 30, 500]),
     stepEveryMs: between(200, 400),
   };
 }

@@ -16,6 +16,7 @@ import { type History, recordHistory } from '../../../src/simulator/truth/histor
 import { Installation, type Serving } from '../installation.ts';
 import { type EnvelopeTail, followEnvelopes } from './envelopes.ts';
 import { type Gate, startGate } from './gate.ts';
+import { seedPlan } from './plan.ts';
 import { Sightings } from './sightings.ts';
 
 export const POLL_INTERVAL_MS = MIN_POLL_INTERVAL_MS;
@@ -101,7 +102,7 @@ export class World {
         orders: ORDERS,
         sla: SLA,
         limits: LIMITS,
-        search: { lagMs: INDEX_LAG },
+        search: { lagMs: INDEX_LAG, maxPageSize: seedPlan(seed).maxPageSize },
       })),
       seed: 'convergence',
       timeScale: TIME_SCALE,
