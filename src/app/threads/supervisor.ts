@@ -30,6 +30,7 @@ export interface SupervisorOptions {
   readonly up: (address: AddressInfo) => void;
   /** The program of the threads; another one in tests. */
   readonly program?: URL;
+  readonly stopGraceMs?: number;
 }
 
 /** Resolves when all threads have ended: with what made one crash, or undefined. Rejects when one could not start. */
@@ -55,7 +56,7 @@ export async function runThreads(options: SupervisorOptions): Promise<{ readonly
     logger.fatal({ event: 'service.crashed', err: causeOf(ending) }, 'the process ends: a thread of it cannot go on');
     return { error: causeOf(ending) };
   } finally {
-    await stopAll(crew, settings.shutdownMs + STOP_GRACE_MS, logger);
+    await stopAll(crew, settings.shutdownMs + (options.stopGraceMs ?? STOP_GRACE_MS), logger);
   }
 }
 
