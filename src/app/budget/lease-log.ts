@@ -71,6 +71,7 @@ export async function openLeaseLog({ log, topics, logger }: LeaseLogOptions): Pr
           const heard = listeners.get(key?.toString('utf8') ?? '');
           const table = heard === undefined ? null : decode(leaseTable, value);
           if (table !== null) for (const seen of heard ?? []) seen(table);
+          else if (heard !== undefined) note('reading a table', new Error('it is not of the form this version reads'));
         }
       },
       failed: (error) => {

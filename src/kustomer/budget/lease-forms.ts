@@ -76,6 +76,7 @@ const slots = z.object({
   share: z.int().min(1),
   /** When slots come free: in how many ms, how many. */
   held: z.array(z.tuple([spanMs, count])),
+  /** Below zero: this far behind an even pace. */
   paceInMs: z.number().min(-1e12).max(1e12),
 });
 

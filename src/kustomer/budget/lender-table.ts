@@ -1,5 +1,5 @@
 /** A lender's state as its table in the log, and back. What comes back never allows more than what was written (L4). */
-import type { Bucket } from './bucket.ts';
+import { type Bucket, WINDOW_MS } from './bucket.ts';
 import { type BudgetState, type Grant, initialBudget, share } from './budget.ts';
 import type { LeaseTable } from './lease-forms.ts';
 import { budgetConfigOf, grantsOf, type Lender, type LenderConfig, newLender } from './lender.ts';
@@ -46,7 +46,7 @@ function slotsOf(bucket: Bucket, nowMs: number): LeaseTable['calls'] {
   return {
     share: bucket.limit,
     held: [...ticks].sort(([a], [b]) => a - b),
-    paceInMs: Math.round(bucket.paceMs - nowMs),
+    paceInMs: Math.max(-WINDOW_MS, Math.round(bucket.paceMs - nowMs)),
   };
 }
 
