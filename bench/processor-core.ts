@@ -20,6 +20,7 @@ import { derive } from '../src/processors/derive.ts';
 import { envelopeRecord } from '../src/processors/envelope.ts';
 import { decodeState, EMPTY_STATE, encodeState } from '../src/processors/resource-state.ts';
 import { createProcessorTask } from '../src/processors/task.ts';
+import { conversationUpdate } from './lib/conversation-update.ts';
 
 const COUNT = Number(process.argv[2] ?? 40_000);
 const DUPLICATES = Number(process.argv[3] ?? 0.2);
@@ -58,72 +59,11 @@ function random(seed: number): () => number {
 const next = random(1);
 const hexId = (): string => Array.from({ length: 3 }, () => next().toString(16).padStart(8, '0')).join('');
 
-function body(conversation: string, rev: number): Buffer {
+function body(conversationId: string, rev: number): Buffer {
   const at = new Date(Date.UTC(2026, 10, 1) + rev * 60_000 + (next() % 1000)).toISOString();
-  const [before, after] = rev % 2 === 0 ? ['done', 'open'] : ['open', 'done'];
+  const status = rev % 2 === 0 ? (['done', 'open'] as const) : (['open', 'done'] as const);
   const org = '5a8f1c2e9b1d4e0012ab34cd';
-  const attributes = {
-    name: `Where is my order #${1000 + rev}`,
-    channels: ['email'],
-    status: after,
-    [after === 'open' ? 'open' : 'lastDone']: { [after === 'open' ? 'statusAt' : 'createdAt']: at },
-    messageCount: rev,
-    noteCount: 0,
-    satisfaction: 0,
-    satisfactionLevel: { channels: [], sentByTeams: [], answers: [] },
-    createdAt: at,
-    updatedAt: at,
-    modifiedAt: at,
-    lastActivityAt: at,
-    spam: false,
-    ended: false,
-    tags: [hexId(), hexId()],
-    suggestedTags: [],
-    predictions: [],
-    suggestedShortcuts: [],
-    assignedUsers: [hexId()],
-    assignedTeams: [],
-    rev,
-    priority: 3,
-    defaultLang: 'en_us',
-    locale: 'US',
-    reopenCount: 0,
-    direction: 'in',
-    outboundMessageCount: 1,
-    snooze: null,
-  };
-  return Buffer.from(
-    JSON.stringify({
-      id: hexId(),
-      name: 'kustomer.conversation.update',
-      org,
-      partition: org,
-      orgName: 'acme',
-      createdAt: at,
-      persist: true,
-      client: 'api-gw',
-      dataId: conversation,
-      data: {
-        type: 'conversation',
-        id: conversation,
-        attributes,
-        relationships: {
-          customer: { data: { type: 'customer', id: hexId() }, links: { self: `/v1/customers/${hexId()}` } },
-          org: { data: { type: 'org', id: org } },
-          modifiedBy: { data: { type: 'user', id: hexId() } },
-        },
-        links: { self: `/v1/conversations/${conversation}` },
-      },
-      changes: {
-        attributes: {
-          status: { op: 'replace', before, after },
-          rev: { op: 'replace', before: rev - 1, after: rev },
-          updatedAt: { op: 'replace', before: at, after: at },
-        },
-        relationships: {},
-      },
-    }),
-  );
+  return Buffer.from(conversationUpdate({ conversationId, eventId: hexId(), org, rev, at, status, newId: hexId }));
 }
 
 function records(): LogRecord[] {

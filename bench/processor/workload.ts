@@ -5,6 +5,7 @@
  */
 import { HEADER } from '../../src/kafka/headers.ts';
 import type { Append } from '../../src/kafka/port.ts';
+import { conversationUpdate } from '../lib/conversation-update.ts';
 import { CONNECTION, ORG, TENANT } from '../lib/service.ts';
 
 export interface Workload {
@@ -79,65 +80,9 @@ function rawAppend(topic: string, seed: number, conversation: number, rev: numbe
 const CLOCK_MS = Date.parse('2026-11-01T00:00:00.000Z');
 const MINUTE_MS = 60_000;
 
-/** About 1.67 kB, as Kustomer sends it: the snapshot after the change, then what changed. */
-function body(id: string, eventId: string, rev: number, random: () => number): string {
+function body(conversationId: string, eventId: string, rev: number, random: () => number): string {
   const at = new Date(CLOCK_MS + rev * MINUTE_MS + (random() % MINUTE_MS)).toISOString();
-  const reference = (type: string) => ({ data: { type, id: hexId(random) } });
-  const attributes = {
-    name: `Where is my order #${1000 + rev}`,
-    channels: ['email'],
-    status: 'open',
-    open: { statusAt: at },
-    messageCount: rev,
-    noteCount: 0,
-    satisfaction: 0,
-    satisfactionLevel: { channels: [], sentByTeams: [], answers: [] },
-    createdAt: at,
-    updatedAt: at,
-    modifiedAt: at,
-    lastActivityAt: at,
-    spam: false,
-    ended: false,
-    tags: [hexId(random), hexId(random)],
-    suggestedTags: [],
-    predictions: [],
-    suggestedShortcuts: [],
-    assignedUsers: [hexId(random)],
-    assignedTeams: [],
-    rev,
-    priority: 3,
-    defaultLang: 'en_us',
-    locale: 'US',
-    reopenCount: 0,
-    direction: 'in',
-    outboundMessageCount: 1,
-    snooze: null,
-  };
-  const customer = reference('customer');
-  const relationships = {
-    customer: { ...customer, links: { self: `/v1/customers/${customer.data.id}` } },
-    org: { data: { type: 'org', id: ORG } },
-    modifiedBy: reference('user'),
-  };
-  const links = { self: `/v1/conversations/${id}` };
-  const changed = {
-    status: { op: 'replace', before: 'done', after: 'open' },
-    rev: { op: 'replace', before: rev - 1, after: rev },
-    updatedAt: { op: 'replace', before: at, after: at },
-  };
-  return JSON.stringify({
-    id: eventId,
-    name: 'kustomer.conversation.update',
-    org: ORG,
-    partition: ORG,
-    orgName: 'acme',
-    createdAt: at,
-    persist: true,
-    client: 'api-gw',
-    dataId: id,
-    data: { type: 'conversation', id, attributes, relationships, links },
-    changes: { attributes: changed, relationships: {} },
-  });
+  return conversationUpdate({ conversationId, eventId, org: ORG, rev, at, newId: () => hexId(random) });
 }
 
 /** xorshift32; the seed is stirred first, since neighbouring seeds would give neighbouring numbers. */
