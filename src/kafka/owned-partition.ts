@@ -30,9 +30,9 @@ export interface OwnedPartition {
   get(key: string): Buffer | undefined;
   entries(): Iterable<readonly [string, Buffer]>;
   /**
-   * One transaction: appends + these changes of the owned topic (null = tombstone; the port's rules for keys hold). Calls queue. All of it or nothing,
-   * but a rejection with `commit_unknown` leaves open which: only the state of the next `serve` tells. After a rejection
-   * the partition is reopened, except after `queue_full`, which has done nothing.
+   * One transaction: appends + these changes of this partition of the owned topic (null = tombstone; the port's rules for
+   * keys hold). Calls queue. All of it or nothing, but a rejection with `commit_unknown` leaves open which: only the state
+   * of the next `serve` tells. After a rejection the partition is reopened, except after `queue_full`, which did nothing.
    */
   commit(appends: readonly Append[], changes: ReadonlyMap<string, Buffer | null>): Promise<void>;
   /** Which partition of the owned topic a key belongs to, as the log places it. */

@@ -85,6 +85,7 @@ export class OwnerRunner {
     const run = () => this.#life.run(() => this.#attempt(), this.#stop.signal);
     this.done = after.then(run).catch((error) => {
       this.#life.phase = 'failed';
+      this.#life.lastError = String(error);
       observer.crashed(error);
     });
   }

@@ -19,7 +19,7 @@ import type { GroupMember, Log, PartitionReader, TopicPartition } from './port.t
 import { RunnerSet } from './runner-set.ts';
 import { shardAssigner } from './shards.ts';
 
-export type { OwnedPartition } from './owned-partition.ts';
+export type { CommitStats, OwnedPartition } from './owned-partition.ts';
 export type { OwnedPartitionHealth, OwnerSettings } from './owner-runner.ts';
 
 export interface OwnerWorkerOptions {

@@ -399,6 +399,10 @@ describe('serve', () => {
     expect(calls).toBe(1);
     expect(house.crashes).toEqual([expect.any(kind)]);
     expect(joined.worker.health.ready).toBe(false);
+    expect(joined.worker.health.partitions.find(({ partition }) => partition === 2)).toMatchObject({
+      phase: 'failed',
+      lastError: String(house.crashes[0]),
+    });
     expect(house.failures).toEqual([]);
   });
 
