@@ -21,10 +21,12 @@ import { StateTable } from './state-table.ts';
 
 export interface SessionOptions {
   readonly log: Log;
-  readonly reader: PartitionReader;
+  /** Null with `stateTopic`. */
+  readonly reader: PartitionReader | null;
   readonly groupId: string;
   readonly topic: string;
-  readonly stateTopic: string;
+  /** Null = the task keeps no state: there is nothing to restore, and S2 and S5 are void. */
+  readonly stateTopic: string | null;
   readonly shard: number;
   readonly partitions: readonly number[];
   /** A value no other open of this shard has used. */
@@ -71,21 +73,14 @@ export class PartitionSession {
 
   /** Rejects with a CodedError; nothing is left open then. */
   static async open(options: SessionOptions): Promise<PartitionSession> {
-    const { log, groupId, topic, stateTopic, shard, partitions } = options;
+    const { log, groupId, topic, shard } = options;
     const producer = await log.transactional({
       transactionalId: transactionalId(groupId, topic, shard),
       transactionTimeoutMs: options.transactionTimeoutMs,
     });
     try {
-      const appends = partitions.map((partition) => barrierRecord({ topic: stateTopic, partition }, options.barrierId));
-      await producer.commit({ appends });
       const table = new StateTable({ maxBytes: options.stateMaxBytes });
-      const startedAtMs = log.clock.nowMs();
-      const counts = await restoreAll(options, table);
-      const restored = {
-        records: counts.reduce((sum, count) => sum + count, 0),
-        durationMs: log.clock.nowMs() - startedAtMs,
-      };
+      const restored = await restoreState(options, producer, table);
       return new PartitionSession(options, producer, table, restored, await startOf(options));
     } catch (error) {
       await producer.close().catch(() => undefined); // the cause matters, a close error of a failed open does not
@@ -102,6 +97,7 @@ export class PartitionSession {
     const { topic, stateTopic, groupId, log } = this.#options;
     const all: Append[] = [...appends];
     for (const change of overlay.changes()) {
+      if (stateTopic === null) throw new Error(`The task of group ${groupId} keeps no state, but wrote some`);
       all.push({ topic: stateTopic, partition: change.partition, key: Buffer.from(change.key), value: change.value });
     }
     const next: CommitOffset[] = [...offsets].map(([partition, offset]) => ({ topic, partition, offset }));
@@ -153,11 +149,27 @@ function beyondEnd(topic: string, partition: number, committed: number, end: num
   );
 }
 
+async function restoreState(
+  options: SessionOptions,
+  producer: TransactionalProducer,
+  table: StateTable,
+): Promise<RestoreStats> {
+  const { log, reader, stateTopic, partitions, barrierId } = options;
+  if (stateTopic === null || reader === null) return { records: 0, durationMs: 0 };
+  const appends = partitions.map((partition) => barrierRecord({ topic: stateTopic, partition }, barrierId));
+  await producer.commit({ appends });
+  const startedAtMs = log.clock.nowMs();
+  const counts = await restoreAll({ ...options, reader, stateTopic }, table);
+  return { records: counts.reduce((sum, count) => sum + count, 0), durationMs: log.clock.nowMs() - startedAtMs };
+}
+
+type StatefulOptions = SessionOptions & { readonly reader: PartitionReader; readonly stateTopic: string };
+
 /**
  * All partitions at once. One that fails ends the others, and none is followed any more when this settles: the next open
  * follows them again, and a reader follows a partition once.
  */
-async function restoreAll(options: SessionOptions, table: StateTable): Promise<readonly number[]> {
+async function restoreAll(options: StatefulOptions, table: StateTable): Promise<readonly number[]> {
   const { reader, log, stateTopic, barrierId, restoreStallMs } = options;
   const failed = new AbortController();
   const signal = AbortSignal.any([options.signal, failed.signal]);

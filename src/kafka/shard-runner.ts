@@ -27,7 +27,8 @@ const MAX_QUEUED_BYTES = 8 * MAX_BATCH_BYTES;
 export interface ShardSettings {
   readonly groupId: string;
   readonly topic: string;
-  readonly stateTopic: string;
+  /** Compacted, with as many partitions as `topic`; null = the task keeps no state. */
+  readonly stateTopic: string | null;
   /** Most records in one transaction. */
   readonly maxBatchRecords: number;
   /** Least time between the starts of two transactions, unless a full batch waits. */
@@ -69,7 +70,8 @@ export interface ShardObserver {
 
 export interface ShardRunnerOptions {
   readonly log: Log;
-  readonly reader: PartitionReader;
+  /** Null without a state topic. */
+  readonly reader: PartitionReader | null;
   readonly member: () => GroupMember;
   readonly task: StreamTask;
   readonly shard: number;

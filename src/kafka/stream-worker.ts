@@ -52,7 +52,7 @@ export class StreamWorker {
   /** An assignment may arrive while `log.group` is still settling; runners wait for the member. */
   readonly #joined = Promise.withResolvers<void>();
   #member: GroupMember | undefined;
-  #reader: PartitionReader | undefined;
+  #reader: PartitionReader | null = null;
   #epoch = 0;
   #heartbeatAtMs: number | null = null;
   #closing = false;
@@ -65,7 +65,10 @@ export class StreamWorker {
   static async start(options: StreamWorkerOptions): Promise<StreamWorker> {
     const worker = new StreamWorker(options);
     const { log, settings, clientId } = options;
-    worker.#reader = await log.reader({ clientId: `${clientId}-restore`, topics: [settings.stateTopic] });
+    const { stateTopic } = settings;
+    if (stateTopic !== null) {
+      worker.#reader = await log.reader({ clientId: `${clientId}-restore`, topics: [stateTopic] });
+    }
     worker.#member = await log.group({
       groupId: settings.groupId,
       topics: [settings.topic],
@@ -139,7 +142,7 @@ export class StreamWorker {
         uniqueId,
         shard,
         partitions,
-        reader: this.#reader as PartitionReader,
+        reader: this.#reader,
         member: () => this.#member as GroupMember,
         task: createTask(shard),
         observer: {
