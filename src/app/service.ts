@@ -12,6 +12,7 @@ import type { Envelope } from '../fibric/envelope.ts';
 import type { Log } from '../kafka/port.ts';
 import type { ConnectionStore } from './control/store.ts';
 import { startIngestRole } from './roles/ingest.ts';
+import { startPollRole } from './roles/poll.ts';
 import { startProcessRole } from './roles/process.ts';
 import type { Role, RoleName } from './roles/role.ts';
 import type { Settings } from './settings.ts';
@@ -109,6 +110,7 @@ async function start(options: ServiceOptions, roles: Role[]): Promise<Server> {
     const described = { get: (connectionId: string) => options.connections.describe(connectionId) };
     roles.push(await startProcessRole({ ...options, connections: described }));
   }
+  if (options.roles.includes('poll')) roles.push(await startPollRole(options));
   if (options.roles.includes('ingest')) {
     const ingest = await startIngestRole(options);
     roles.push(ingest);

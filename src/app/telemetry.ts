@@ -1,6 +1,6 @@
 /**
  * Logs and metrics. Every metric stands in the one table below (`docs/reference/metrics.md` is generated from it); labels are of
- * low cardinality: never an id. One wide log line per unit of work.
+ * low cardinality: never an id, except that of a connection for the state it is in. One wide log line per unit of work.
  */
 import { type Logger, pino } from 'pino';
 import {
@@ -62,7 +62,7 @@ export const METRICS = {
   },
   cnk_process_verdicts_total: {
     kind: 'counter',
-    help: 'Raw records by verdict: emitted, duplicate, reprocessed, nothing.',
+    help: "Raw records by verdict: emitted, duplicate, reprocessed, nothing, deferred (sent for the customer's orders).",
     labels: ['verdict'],
   },
   cnk_process_envelopes_total: { kind: 'counter', help: 'Envelopes by event type.', labels: ['event_type'] },
@@ -98,6 +98,32 @@ export const METRICS = {
     help: 'Times a partition stood still although there was something to read; it is positioned again.',
     labels: [],
   },
+  cnk_enrich_customers_total: {
+    kind: 'counter',
+    help: 'Customer bodies sent on with, or without, their orders: complete, truncated, forbidden, unavailable, skipped.',
+    labels: ['state'],
+  },
+  cnk_enrich_reads_total: {
+    kind: 'counter',
+    help: "Readings of a customer's orders, ok or by kind of failure.",
+    labels: ['outcome'],
+  },
+  cnk_enrich_read_seconds: { kind: 'histogram', help: 'One reading, the wait for the budget included.', labels: [] },
+  cnk_enrich_wait_seconds: {
+    kind: 'histogram',
+    help: 'Longest that a customer of a batch was under way to its orders and back.',
+    labels: [],
+  },
+  cnk_enrich_refused_connections: {
+    kind: 'gauge',
+    help: 'Connections whose orders cannot be read: their key may not, or their klass does not exist.',
+    labels: [],
+  },
+  cnk_enrich_failures_total: {
+    kind: 'counter',
+    help: 'Sessions ended by an error, by code and what follows.',
+    labels: ['code', 'next'],
+  },
   cnk_budget_granted_total: { kind: 'counter', help: 'Calls to Kustomer let through, by lane.', labels: ['lane'] },
   cnk_budget_refused_total: {
     kind: 'counter',
@@ -126,7 +152,73 @@ export const METRICS = {
     help: 'Lending sessions ended by an error, by code and what follows.',
     labels: ['code', 'next'],
   },
+  cnk_poll_searches_total: {
+    kind: 'counter',
+    help: 'Searches of the poll and the backfill by how they ended: ok, or the kind of failure.',
+    labels: ['stream', 'channel', 'outcome'],
+  },
+  cnk_poll_rows_total: { kind: 'counter', help: 'Rows read by searches.', labels: ['stream', 'channel'] },
+  cnk_poll_published_total: {
+    kind: 'counter',
+    help: 'Rows appended to the raw topic.',
+    labels: ['stream', 'channel'],
+  },
+  cnk_poll_duplicates_total: {
+    kind: 'counter',
+    help: 'Rows read again within the overlap and not appended.',
+    labels: ['stream', 'channel'],
+  },
+  cnk_poll_windows_total: { kind: 'counter', help: 'Polls read to their end.', labels: ['stream'] },
+  cnk_poll_window_seconds: { kind: 'histogram', help: 'From the first search of a poll to its end.', labels: [] },
+  cnk_poll_forgotten_total: {
+    kind: 'counter',
+    help: 'Rows forgotten within the overlap for want of room; they are appended once more.',
+    labels: ['stream'],
+  },
+  cnk_poll_alarms_total: {
+    kind: 'counter',
+    help: 'Findings that need somebody to look, by error code.',
+    labels: ['stream', 'code'],
+  },
+  cnk_poll_streams: { kind: 'gauge', help: 'Streams of the connections polled here, by state.', labels: ['state'] },
+  cnk_poll_lag_seconds: {
+    kind: 'gauge',
+    help: 'Age of the last complete poll of the connection that is furthest behind.',
+    labels: ['stream'],
+  },
+  cnk_poll_failures_total: {
+    kind: 'counter',
+    help: 'Ends of ownership of a cursor partition by an error, by code and what follows.',
+    labels: ['code', 'next'],
+  },
+  cnk_poll_partitions: { kind: 'gauge', help: 'Cursor partitions of this process by phase.', labels: ['phase'] },
+  cnk_backfill_streams: { kind: 'gauge', help: 'Backfills of this process by status.', labels: ['status'] },
+  cnk_backfill_rows_left: {
+    kind: 'gauge',
+    help: 'Rows the running backfills of this process still have to read, as far as Kustomer told.',
+    labels: ['stream'],
+  },
+  cnk_backfill_rows_per_second: {
+    kind: 'gauge',
+    help: 'Rows the running backfills of this process read lately.',
+    labels: ['stream'],
+  },
+  cnk_backfill_eta_seconds: {
+    kind: 'gauge',
+    help: 'Time to the end of the slowest running backfill at its present rate.',
+    labels: ['stream'],
+  },
   cnk_connections: { kind: 'gauge', help: 'Connections known to this process.', labels: [], across: 'max' },
+  cnk_connection_state: {
+    kind: 'gauge',
+    help: 'State of each connection this process looks after: 1 for the one it is in, 0 for the others.',
+    labels: ['connection', 'state'],
+  },
+  cnk_webhooks_reenabled_total: {
+    kind: 'counter',
+    help: 'Webhooks of Kustomer that were switched on again, or not, by outcome.',
+    labels: ['outcome'],
+  },
   cnk_connections_unreadable: {
     kind: 'gauge',
     help: 'Connections this process cannot open, mostly for want of the master key; their webhooks are answered 503.',

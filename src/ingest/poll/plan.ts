@@ -23,7 +23,7 @@ export interface LiveState {
   readonly walk: Walk | null;
   /** L2, L3: where the cursor may go at most at the end of this window. Null until that is known. */
   readonly capMs: number | null;
-  /** By our clock: when the present window was begun, or the last. What the lag is measured by. */
+  /** By our clock: when the present window was begun; 0 between windows. What the lag is measured by. */
   readonly walkStartedAtMs: number;
 }
 
@@ -80,7 +80,8 @@ export function answered<R>(
   const { publish, duplicates, disordered } = step;
   const alarms = [...step.alarms, ...skew(answer.rows, serverMs)];
   const told = { publish, duplicates, alarms, disordered };
-  const closed = { ...state, walk: null, capMs: null };
+  // Nothing of the window stays, so that one that brought nothing leaves the state as it was.
+  const closed = { ...state, walk: null, capMs: null, walkStartedAtMs: 0 };
   if (disordered) {
     return { ...told, state: closed, complete: false, forgetBeforeMs: state.cursorMs - overlapMs };
   }
