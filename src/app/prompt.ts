@@ -16,7 +16,8 @@ export interface ReadSecretOptions {
   readonly question: string;
 }
 
-const MAX_BYTES = 4_096;
+/** Room for a token and a key: a JSON web token that may name every role it has. */
+const MAX_BYTES = 16_384;
 const ENTER = new Set(['\r', '\n', '\u0004']);
 const INTERRUPT = '\u0003';
 const ERASE = new Set(['\u007f', '\b']);
@@ -30,6 +31,31 @@ export async function readSecret(options: ReadSecretOptions): Promise<Secret> {
   if (text === '')
     throw new CodedError('config_invalid', 'no secret was given; pipe it to stdin or type it when asked');
   return new Secret(text);
+}
+
+/** Several secrets in turn: each asked for on a terminal; of a pipe, a line each. */
+export interface SecretReader {
+  read(question: string): Promise<Secret>;
+  /** Throws `config_invalid` when the pipe held more lines than were read: something was given that nobody asked for. */
+  done(): void;
+}
+
+export function createSecretReader({ input, output }: Omit<ReadSecretOptions, 'question'>): SecretReader {
+  let lines: string[] | undefined;
+  return {
+    read: async (question) => {
+      if (input.isTTY) return readSecret({ input, output, question });
+      lines ??= (await readToEnd(input)).split(/\r?\n/);
+      const text = lines.shift() ?? '';
+      if (text === '')
+        throw new CodedError('config_invalid', `nothing was given for: ${question.replace(/:? *$/, '')}`);
+      return new Secret(text);
+    },
+    done: () => {
+      if (lines === undefined || lines.length === 0) return;
+      throw new CodedError('config_invalid', 'more lines came in than secrets were asked for; nothing was done');
+    },
+  };
 }
 
 async function readToEnd(input: Readable): Promise<string> {

@@ -14,6 +14,8 @@ export interface ReceiverCounters {
   abandoned: number;
   /** Accepted, by event name; the known names only, so that a sender cannot grow the map. */
   readonly acceptedByEvent: Record<EventName, number>;
+  /** When the last delivery of each connection was accepted; of connections that exist, so bounded by them. */
+  readonly lastAcceptedAtMs: Map<string, number>;
   readonly refusedByCode: Partial<Record<ErrorCode, number>>;
 }
 
@@ -25,6 +27,7 @@ export function createCounters(): ReceiverCounters {
     unknownEvents: 0,
     abandoned: 0,
     acceptedByEvent: Object.fromEntries(EVENT_NAMES.map((name) => [name, 0])) as Record<EventName, number>,
+    lastAcceptedAtMs: new Map(),
     refusedByCode: {},
   };
 }

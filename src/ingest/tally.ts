@@ -31,6 +31,7 @@ export function createTally({ logger, nowMs, alarmIntervalMs }: TallyOptions): T
     accepted({ eventName, knownName, malformed }, connectionId, bytes) {
       counters.accepted += 1;
       counters.acceptedBytes += bytes;
+      counters.lastAcceptedAtMs.set(connectionId, nowMs());
       if (malformed) counters.malformed += 1;
       else if (knownName !== null) counters.acceptedByEvent[knownName] += 1;
       else {

@@ -82,7 +82,7 @@ const COMMANDS = new Map(commandsBelow(program, ''));
 
 /** The longest command these words begin with: `connection add`, or `topics`. Undefined: they begin with none. */
 function commandOf(words: readonly string[]): readonly [path: string, command: Command] | undefined {
-  for (const path of [words.slice(0, 2).join(' '), words[0] ?? '']) {
+  for (const path of [3, 2, 1].map((length) => words.slice(0, length).join(' '))) {
     const command = COMMANDS.get(path);
     if (command !== undefined) return [path, command];
   }
@@ -99,8 +99,8 @@ function wrongCommands(code: readonly string[]): readonly string[] {
     const found = commandOf(words);
     if (found === undefined) return [`no command ${words[0]}`];
     const [path, command] = found;
-    const wrongBelow = command.commands.length > 0 && /^[a-z]/.test(words[1] ?? '');
-    if (wrongBelow) return [`no command ${path} ${words[1]}`];
+    const below = words[path.split(' ').length] ?? '';
+    if (command.commands.length > 0 && /^[a-z]/.test(below)) return [`no command ${path} ${below}`];
     const known = ['--help', ...command.options.map((option) => option.long ?? '')];
     return words.filter((word) => /^--[a-z]/.test(word) && !known.includes(word)).map((word) => `${path} ${word}`);
   });
@@ -123,6 +123,7 @@ describe('the checks find what they are for', () => {
   it('commands and options', () => {
     const code = ['cn-kustomer nonsense', 'bin/cn-kustomer topics --aply', 'x | cn-kustomer connection ad --tenant t'];
     expect(wrongCommands(code)).toEqual(['no command nonsense', 'topics --aply', 'no command connection ad']);
+    expect(wrongCommands(['cn-kustomer connection webhook chek cn_a'])).toEqual(['no command connection webhook chek']);
     expect(wrongCommands(['cn-kustomer --help', 'cn-kustomer connection add|list|remove', 'cn-kustomer'])).toEqual([]);
     expect(codeIn('```sh\nmake a \\\n  b\n```\nand `make c`, not make d')).toEqual(['make a b', 'make c']);
   });

@@ -1,18 +1,31 @@
-/** What `cn-kustomer connection add|list|remove|reseal` do. Secrets come in through `readToken` and go out nowhere. */
-import { createHash, randomBytes } from 'node:crypto';
+/** What `cn-kustomer connection add|remove` do. Secrets come in through callbacks and go out nowhere. */
+import { randomBytes } from 'node:crypto';
 import { CodedError } from '../../base/errors.ts';
 import type { Secret } from '../../base/secret.ts';
-import { CONNECTION_SETTINGS, type Connection, type ConnectionWithTokens } from '../../fibric/connection.ts';
-import { alignColumns, printable } from '../text-table.ts';
-import { type ConnectionInput, checkToken, parseConnectionInput } from './connection-input.ts';
-import type { ConnectionStore, Resealed } from './store.ts';
+import {
+  CONNECTION_SETTINGS,
+  type Connection,
+  type ConnectionSettings,
+  type ConnectionWithTokens,
+} from '../../fibric/connection.ts';
+import { type ConnectionInput, checkApiKey, checkToken, parseConnectionInput } from './connection-input.ts';
+import type { KeyReport } from './key-check.ts';
+import type { ConnectionStore } from './store.ts';
 
 export interface AddOptions {
   readonly store: ConnectionStore;
-  /** As commander gives them: tenant, id, name, subdomain, org, reseller, workspace, machineUser, flags. */
+  /** As commander gives them: tenant, id, name, subdomain, org, …, flags. */
   readonly options: unknown;
   /** Called only when a token is needed: for a new connection, and for `--rotate`. */
   readonly readToken: () => Promise<Secret>;
+  /** Called for `--api-key`, after the token where both are needed. */
+  readonly readApiKey?: () => Promise<Secret>;
+  /** Called once nothing more is to be read; may refuse what was given beyond. */
+  readonly secretsRead?: () => void;
+  /** Asks Kustomer about the key; called for a new key unless `--no-check`, and for `--check`. */
+  readonly checkKey?: (connection: Connection & { readonly apiKey: Secret }) => Promise<KeyReport>;
+  /** The connection will make its own webhook: a new one then needs no token. */
+  readonly ownWebhook?: boolean;
   readonly random?: (bytes: number) => Buffer;
   readonly nowMs?: number;
 }
@@ -20,28 +33,66 @@ export interface AddOptions {
 export interface AddResult {
   readonly connection: ConnectionWithTokens;
   readonly created: boolean;
+  /** Null when Kustomer was not asked. */
+  readonly key: KeyReport | null;
 }
 
 /**
  * Adds a connection, or changes the one with the same id or the same tenant and name; options not given keep what they
- * were. `rotate` adds a token beside the live one, `dropOld` leaves only the newest.
+ * were. `rotate` adds a token beside the live one, `dropOld` leaves only the newest. Nothing is stored when the key is
+ * found to be bad.
  */
-export async function addConnection({
-  store,
-  options,
-  readToken,
-  random = randomBytes,
-  nowMs = Date.now(),
-}: AddOptions): Promise<AddResult> {
-  const input = parseConnectionInput(options);
+export async function addConnection(options: AddOptions): Promise<AddResult> {
+  const { store, random = randomBytes, nowMs = Date.now() } = options;
+  const input = parseConnectionInput(options.options, nowMs);
   const existing = find(store, input);
   if (existing === undefined && (input.rotate || input.dropOld)) {
     throw new CodedError('connection_unknown', 'there is no such connection whose tokens could be changed');
   }
-  const connection = existing === undefined ? create(input, random, nowMs) : update(existing, input);
-  const token = existing === undefined || input.rotate ? checkToken(await readToken()) : undefined;
-  const added = await store.add({ connection, token, dropOld: input.dropOld });
-  return { connection: added, created: existing === undefined };
+  const planned = existing === undefined ? create(input, random, nowMs) : update(existing, input);
+  const { token, apiKey } = await readSecrets(options, input, existing);
+  const usedKey = apiKey === undefined ? (existing?.apiKey ?? null) : apiKey;
+  if (options.ownWebhook === true && usedKey === null) {
+    throw new CodedError('config_invalid', '--create-webhook needs an API key to create it with: add --api-key');
+  }
+  const key = (input.check ?? input.apiKey === true) ? await learn(options, planned, usedKey) : null;
+  const connection = key === null ? planned : withLearned(planned, input, key);
+  const added = await store.add({ connection, token, apiKey, dropOld: input.dropOld });
+  return { connection: added, created: existing === undefined, key };
+}
+
+async function readSecrets(
+  { readToken, readApiKey, secretsRead, ownWebhook }: AddOptions,
+  input: ConnectionInput,
+  existing: ConnectionWithTokens | undefined,
+): Promise<{ readonly token: Secret | undefined; readonly apiKey: Secret | null | undefined }> {
+  const tokenNeeded = input.rotate === true || (existing === undefined && ownWebhook !== true);
+  const token = tokenNeeded ? checkToken(await readToken()) : undefined;
+  const apiKey = input.apiKey === true && readApiKey !== undefined ? checkApiKey(await readApiKey()) : undefined;
+  secretsRead?.();
+  return { token, apiKey: input.apiKey === false ? null : apiKey };
+}
+
+async function learn(
+  { checkKey }: AddOptions,
+  connection: Connection,
+  apiKey: Secret | null,
+): Promise<KeyReport | null> {
+  if (apiKey === null) throw new CodedError('config_invalid', '--check needs an API key: add --api-key');
+  return (await checkKey?.({ ...connection, apiKey })) ?? null;
+}
+
+/** Throws `org_mismatch` for the key of another organisation than the connection is known to be of. */
+function withLearned(connection: Connection, input: ConnectionInput, key: KeyReport): Connection {
+  const { orgId, settings } = connection;
+  if (orgId !== null && key.orgId !== null && orgId !== key.orgId) {
+    throw new CodedError(
+      'org_mismatch',
+      `the API key is of organisation ${key.orgId}, the connection of ${orgId}; nothing was changed`,
+    );
+  }
+  const machineUserId = input.machineUser ?? key.machineUserId;
+  return { ...connection, orgId: orgId ?? key.orgId, settings: { ...settings, machineUserId } };
 }
 
 export interface RemoveOptions {
@@ -52,53 +103,6 @@ export interface RemoveOptions {
 
 export async function removeConnection({ store, connectionId, tenant }: RemoveOptions): Promise<void> {
   await store.remove(connectionId, tenant);
-}
-
-/**
- * A table for people: which tokens are live is told by fingerprint, so that two ends can be compared. No store = nothing
- * was ever added.
- */
-export function listConnections(store: Pick<ConnectionStore, 'list' | 'health'> | undefined): string {
-  const rows = (store?.list() ?? [])
-    .toSorted((a, b) => a.tenantId.localeCompare(b.tenantId) || a.name.localeCompare(b.name))
-    .map((one) => [
-      one.connectionId,
-      one.tenantId,
-      one.name,
-      one.subdomain,
-      one.orgId ?? '-',
-      one.settings.extendedEvents ? 'yes' : 'no',
-      String(one.webhookTokens.length),
-      one.webhookTokens.map(fingerprint).join(' '),
-    ]);
-  const head = ['CONNECTION', 'TENANT', 'NAME', 'SUBDOMAIN', 'ORG', 'EXTENDED', 'TOKENS', 'FINGERPRINTS'];
-  const problems = store === undefined ? [] : describeProblems(store);
-  const stale = store?.health().stale ?? 0;
-  return [
-    ...alignColumns([head, ...rows]),
-    ...(problems.length > 0 ? ['', 'Not usable:', ...problems] : []),
-    ...(stale > 0
-      ? ['', `${stale} under an older master key: \`cn-kustomer connection reseal\` seals them again.`]
-      : []),
-  ].join('\n');
-}
-
-/** One line for each connection that cannot be used. */
-export function describeProblems(store: Pick<ConnectionStore, 'health'>): readonly string[] {
-  return store
-    .health()
-    .problems.map(({ connectionId, tenantId, code, message }) =>
-      printable(`${connectionId} of ${tenantId}: ${code}: ${message}`),
-    );
-}
-
-export function describeResealed({ sealed, stale }: Resealed): string {
-  return `sealed ${sealed} connection(s) under the newest master key; ${stale} of them were still under an older one`;
-}
-
-/** Enough to tell tokens apart, too little to find one. */
-export function fingerprint(token: Secret): string {
-  return createHash('sha256').update(token.reveal()).digest('hex').slice(0, 8);
 }
 
 export function newConnectionId(random: (bytes: number) => Buffer): string {
@@ -129,16 +133,12 @@ function create(input: ConnectionInput, random: (bytes: number) => Buffer, nowMs
     name,
     subdomain,
     orgId: input.org ?? null,
-    apiBaseUrl: null,
+    apiBaseUrl: input.apiBaseUrl ?? null,
     hasApiKey: false,
     startedAtMs: nowMs,
     webhookId: null,
     previousWebhookId: null,
-    settings: {
-      ...CONNECTION_SETTINGS,
-      extendedEvents: input.extendedEvents ?? false,
-      machineUserId: input.machineUser ?? null,
-    },
+    settings: changedSettings(CONNECTION_SETTINGS, input),
   };
 }
 
@@ -151,10 +151,17 @@ function update(existing: ConnectionWithTokens, input: ConnectionInput): Connect
     name: input.name ?? connection.name,
     subdomain: input.subdomain ?? connection.subdomain,
     orgId: input.org ?? connection.orgId,
-    settings: {
-      ...connection.settings,
-      extendedEvents: input.extendedEvents ?? connection.settings.extendedEvents,
-      machineUserId: input.machineUser ?? connection.settings.machineUserId,
-    },
+    apiBaseUrl: input.apiBaseUrl === undefined ? connection.apiBaseUrl : input.apiBaseUrl,
+    settings: changedSettings(connection.settings, input),
+  };
+}
+
+function changedSettings(settings: ConnectionSettings, input: ConnectionInput): ConnectionSettings {
+  return {
+    extendedEvents: input.extendedEvents ?? settings.extendedEvents,
+    machineUserId: input.machineUser ?? settings.machineUserId,
+    pollIntervalMs: input.pollInterval ?? settings.pollIntervalMs,
+    backfillSinceMs: input.backfillSince === undefined ? settings.backfillSinceMs : input.backfillSince,
+    orderKlass: input.orderKlass === undefined ? settings.orderKlass : input.orderKlass,
   };
 }

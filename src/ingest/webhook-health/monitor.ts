@@ -35,6 +35,8 @@ export interface WebhookMonitorOptions {
   readonly pollWorks?: (connectionId: string) => boolean | null;
   /** Told of each change of state, and of each connection's first. */
   readonly changed?: (change: HealthChange) => void;
+  /** Told how each attempt to enable a webhook ended. */
+  readonly enabledAgain?: (outcome: 'enabled' | 'refused') => void;
   /** A programming error: the process must end. */
   readonly crashed: (error: unknown) => void;
   readonly health?: Partial<HealthOptions>;
@@ -118,6 +120,7 @@ export function startWebhookMonitor(options: WebhookMonitorOptions): WebhookMoni
     const { connectionId, tenantId } = connection;
     const outcome = await updateOutboundWebhook(client, { ...ask, id, change: { enabled: true } });
     const facts = { connectionId, tenantId, webhookId: id };
+    options.enabledAgain?.(outcome.kind === 'ok' ? 'enabled' : 'refused');
     if (outcome.kind === 'ok') logger.info({ event: 'webhook.enabled', ...facts }, 'enabled a webhook again');
     else logger.warn({ event: 'webhook.enable_failed', ...facts, code: outcome.code }, outcome.message);
   };

@@ -3,7 +3,8 @@ import { Writable } from 'node:stream';
 import { inspect } from 'node:util';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { addConnection, listConnections, removeConnection } from '../../../../src/app/control/connection-commands.ts';
+import { addConnection, removeConnection } from '../../../../src/app/control/connection-commands.ts';
+import { listConnections } from '../../../../src/app/control/connection-text.ts';
 import { createKeyring, type Keyring } from '../../../../src/app/control/seal.ts';
 import { type ConnectionStore, openConnectionStore } from '../../../../src/app/control/store.ts';
 import { Secret } from '../../../../src/base/secret.ts';
@@ -343,8 +344,12 @@ describe('connection list and remove', () => {
     await add(store);
     await add(store, { rotate: true }, SECOND);
     const [head, line] = listConnections(store).split('\n');
-    expect(head).toMatch(/^CONNECTION +TENANT +NAME +SUBDOMAIN +ORG +EXTENDED +TOKENS +FINGERPRINTS$/);
-    expect(line).toMatch(/^cn_a +t_a +prod +acme +5a8f1c2e9b1d4e0012ab34cd +no +2 +[0-9a-f]{8} [0-9a-f]{8}$/);
+    expect(head).toMatch(
+      /^CONNECTION +TENANT +NAME +SUBDOMAIN +ORG +EXTENDED +KEY +POLL +SINCE +WEBHOOK +TOKENS +FINGERPRINTS$/,
+    );
+    expect(line).toMatch(
+      /^cn_a +t_a +prod +acme +5a8f1c2e9b1d4e0012ab34cd +no +no +- +- +by hand +2 +[0-9a-f]{8} [0-9a-f]{8}$/,
+    );
   });
 
   it("refuses to remove what is not there, or is another tenant's", async () => {
