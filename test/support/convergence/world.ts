@@ -3,6 +3,9 @@
  * fail. The simulator runs in this process, so that the truth is at hand; the service runs in processes of its own.
  */
 import { onTestFinished } from 'vitest';
+import { verifyAccess } from '../../../src/app/cli/verify.ts';
+import { type EnvelopeFollow, followEnvelopes } from '../../../src/app/verify/follow.ts';
+import { realClock } from '../../../src/base/clock.ts';
 import { Secret } from '../../../src/base/secret.ts';
 import { type Connection, MIN_POLL_INTERVAL_MS } from '../../../src/fibric/connection.ts';
 import { EVENT_NAMES } from '../../../src/kustomer/event-names.ts';
@@ -14,7 +17,6 @@ import { createSimulator, type Simulator } from '../../../src/simulator/server.t
 import { type Comparison, compareWithTruth } from '../../../src/simulator/truth/compare.ts';
 import { type History, recordHistory } from '../../../src/simulator/truth/history.ts';
 import { Installation, type Serving } from '../installation.ts';
-import { type EnvelopeTail, followEnvelopes } from './envelopes.ts';
 import { type Gate, startGate } from './gate.ts';
 import { seedPlan } from './plan.ts';
 import { Sightings } from './sightings.ts';
@@ -72,7 +74,7 @@ export class World {
   readonly site: Installation;
   readonly simulator: Simulator;
   readonly gate: Gate;
-  readonly tail: EnvelopeTail;
+  readonly tail: EnvelopeFollow;
   readonly places: readonly Place[];
   readonly #polls: boolean;
   readonly #kills: number[] = [];
@@ -111,8 +113,9 @@ export class World {
     onTestFinished(() => simulator.close());
     const targets = seeds.map((_, index) => site.target(index, gate.url));
     const tail = await followEnvelopes({
-      brokers: site.settings.kafkaBrokers,
-      registryUrl: site.settings.registryUrl,
+      ...verifyAccess(site.settings, process.env),
+      reader: 'auto',
+      clock: realClock,
       topics: targets.map(({ tenantId }) => site.names.events(tenantId)),
     });
     onTestFinished(() => tail.stop());
