@@ -1,5 +1,6 @@
 /** The `cn-kustomer` command line. One file per command; this one lists them. */
 import { Command, CommanderError } from 'commander';
+import { addBackfill } from './backfill.ts';
 import { addConnectionCommands } from './connection.ts';
 import { addDead } from './dead.ts';
 import { addDemo } from './demo.ts';
@@ -23,6 +24,7 @@ export function createProgram(context: CliContext, finish: (code: number) => voi
     addServe,
     addDemo,
     addConnectionCommands,
+    addBackfill,
     addDead,
     addTopics,
     addSchemas,
