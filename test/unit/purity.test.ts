@@ -15,6 +15,7 @@ const PURE = [
   'src/processors/{derive,payload}/*.ts',
   'src/sinks/{lanes,ledger,lifecycle,policy-gate}.ts',
   'src/ingest/{webhook-decision,raw-record}.ts',
+  'src/ingest/enrich/{body,memory,plan}.ts',
   'src/ingest/poll/{backfill-plan,cursor-record,plan,polled-record,query,seen,streams,walk}.ts',
 ];
 
