@@ -1,5 +1,6 @@
 /** Runs the errands of a batch: readings side by side, each until its deadline, retried while there is time. */
 import type { Clock } from '../../base/clock.ts';
+import { hasCode } from '../../base/errors.ts';
 import type { ConnectionWithTokens } from '../../fibric/connection.ts';
 import type { KustomerClient } from '../../kustomer/client/client.ts';
 import type { FailureKind } from '../../kustomer/client/outcome.ts';
@@ -80,12 +81,14 @@ async function readUntil(deps: FetcherDeps, errand: Reading): Promise<Verdict> {
   const refusal = memory.refusal(connectionId, clock.nowMs());
   if (refusal !== null) return { ...without(refusal.state), inTime: true };
 
-  const client = clients.of(connection);
   const time = deadline(deps, deadlineMs);
   let state: OrdersState = 'skipped';
   try {
     for (let attempt = 0; !time.signal.aborted; attempt += 1) {
       const startedAtMs = clock.nowMs();
+      // Anew each time: it may have been replaced with its key.
+      const client = clientOf(clients, connection);
+      if (client === null) return { ...without('unavailable'), inTime: true };
       const { customerId, lane } = errand;
       const waitMs = Math.max(0, deadlineMs - startedAtMs);
       const outcome = await readOrders(client, { customerId, klass, lane, waitMs, signal: time.signal });
@@ -119,6 +122,16 @@ function refuse(
     untilMs: clock.nowMs() + settings.refusedMs,
   };
   if (memory.refuse(refusal)) observer.refused(refusal);
+}
+
+/** Null for one that no client can be made for (an address or key that cannot be sent), and when all is ending. */
+function clientOf(clients: FetcherDeps['clients'], connection: ConnectionWithTokens): KustomerClient | null {
+  try {
+    return clients.of(connection);
+  } catch (error) {
+    if (hasCode(error, 'config_invalid', 'shutting_down')) return null;
+    throw error;
+  }
 }
 
 /** A signal that aborts at `atMs`, or when everything ends. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { CodedError } from '../../../../src/base/errors.ts';
 import type { ConnectionWithTokens } from '../../../../src/fibric/connection.ts';
 import type { OrdersAnswer } from '../../../../src/ingest/enrich/body.ts';
 import { fetchOrders } from '../../../../src/ingest/enrich/fetcher.ts';
@@ -137,6 +138,22 @@ describe('fetching orders', () => {
     const { answers, tookMs } = await fetch(ids.map((connectionId) => wish('u1', { connectionId })));
     expect(states(answers)).toEqual(['unavailable', 'unavailable', 'skipped', 'skipped']);
     expect([kustomer.calls.length, tookMs]).toEqual([0, 0]);
+  });
+
+  it('goes on without orders for a connection no client can be made for, and hides no other error', async () => {
+    const { deps, wish, clock } = setup();
+    const throwing = (error: Error) => ({
+      ...deps,
+      clients: {
+        of: () => {
+          throw error;
+        },
+      },
+    });
+    const unusable = throwing(new CodedError('config_invalid', 'the address is malformed'));
+    expect(states(await clock.run(fetchOrders(unusable, [wish('u1')])))).toEqual(['unavailable']);
+    await expect(clock.run(fetchOrders(throwing(new TypeError('a bug')), [wish('u1')]))).rejects.toThrow('a bug');
+    expect(clock.pendingTimers).toBe(0);
   });
 
   it('ends at once when everything ends', async () => {
