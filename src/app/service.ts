@@ -9,10 +9,11 @@ import type { AddressInfo } from 'node:net';
 import { type FastifyInstance, fastify } from 'fastify';
 import { CodedError } from '../base/errors.ts';
 import type { Envelope } from '../fibric/envelope.ts';
+import type { ReceiverCounters } from '../ingest/counters.ts';
 import type { Log } from '../kafka/port.ts';
 import type { ConnectionStore } from './control/store.ts';
 import { startIngestRole } from './roles/ingest.ts';
-import { startPollRole } from './roles/poll.ts';
+import { startPolling } from './roles/polling.ts';
 import { startProcessRole } from './roles/process.ts';
 import type { Role, RoleName } from './roles/role.ts';
 import type { Settings } from './settings.ts';
@@ -110,11 +111,15 @@ async function start(options: ServiceOptions, roles: Role[]): Promise<Server> {
     const described = { get: (connectionId: string) => options.connections.describe(connectionId) };
     roles.push(await startProcessRole({ ...options, connections: described }));
   }
-  if (options.roles.includes('poll')) roles.push(await startPollRole(options));
+  let counters: ReceiverCounters | undefined;
+  // With other threads beside it, this one's receiver sees a part of the deliveries only.
+  const received = () => (options.whole === undefined ? counters : undefined);
+  if (options.roles.includes('poll')) roles.push(await startPolling({ ...options, received }));
   if (options.roles.includes('ingest')) {
     const ingest = await startIngestRole(options);
     roles.push(ingest);
     const { receiver } = ingest;
+    counters = receiver.counters;
     return { app: receiver.app, listen: () => receiver.listen(at), close: async () => undefined };
   }
   const app = fastify({ logger: false });

@@ -23,9 +23,8 @@ export interface WebhookHealthOptions
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** Those this process is to look after. Two processes that check the same one do no harm but calls. */
   readonly connections: { list(): readonly ConnectionWithTokens[] };
-  /** Whether this process polls the connection; default: all. Two that check the same one do no harm but calls. */
-  readonly owns?: (connection: ConnectionWithTokens) => boolean;
 }
 
 export interface WebhookHealthPart extends Pick<WebhookMonitor, 'polled' | 'checkNow' | 'of' | 'close'> {
@@ -37,9 +36,9 @@ export interface WebhookHealthPart extends Pick<WebhookMonitor, 'polled' | 'chec
 const MAX_SHOWN = 200;
 
 export async function startWebhookHealth(options: WebhookHealthOptions): Promise<WebhookHealthPart> {
-  const { settings, clock, logger, metrics, connections, clientOf, crashed, owns = () => true } = options;
+  const { settings, clock, logger, metrics, connections, clientOf, crashed } = options;
   const monitor = startWebhookMonitor({
-    connections: () => connections.list().filter(owns),
+    connections: () => connections.list(),
     clientOf,
     clock,
     logger,
@@ -58,8 +57,8 @@ export async function startWebhookHealth(options: WebhookHealthOptions): Promise
   return {
     name: 'webhook-health',
     health: () => {
-      const { running, lastRoundAtMs, connections: all } = monitor.health();
-      return { ready: running, detail: { running, lastRoundAtMs, ...summary(all) } };
+      const { running, lastLookAtMs, connections: all } = monitor.health();
+      return { ready: running, detail: { running, lastLookAtMs, ...summary(all) } };
     },
     polled: monitor.polled,
     checkNow: monitor.checkNow,

@@ -4,7 +4,7 @@
  *
  * M1 A connection is checked by one check at a time, and every check ends: its calls have deadlines.
  * M2 What one connection comes to does not keep the others from being checked.
- * M3 A connection that is gone is forgotten, and one that came is checked in the next round.
+ * M3 A connection that came or changed is checked at the next look, a moment later, and one that is gone is forgotten.
  */
 import type { BaseLogger } from 'pino';
 import type { Clock } from '../../base/clock.ts';
@@ -20,7 +20,7 @@ import { type Looked, lookAtWebhooks } from './observe.ts';
 import { PolledChanges } from './polled-changes.ts';
 
 export interface WebhookMonitorOptions {
-  /** Those this process is to look after; asked before every round. */
+  /** Those this process is to look after; asked at every look. The same objects until they change. */
   readonly connections: () => Iterable<ConnectionWithTokens>;
   /** The client the connection's polls use, so that one budget covers both. */
   readonly clientOf: (connection: ConnectionWithTokens) => KustomerClient;
@@ -32,7 +32,7 @@ export interface WebhookMonitorOptions {
   /** What the receiver in this process took of a connection; null or absent = it runs elsewhere. */
   readonly acceptedHere?: (connectionId: string) => AcceptedHere | null;
   /** Whether the connection's poll works; null or absent = not known. */
-  readonly pollWorks?: (connectionId: string) => boolean | null;
+  readonly pollWorks?: (connection: ConnectionWithTokens) => boolean | null;
   /** Told of each change of state, and of each connection's first. */
   readonly changed?: (change: HealthChange) => void;
   /** Told how each attempt to enable a webhook ended. */
@@ -66,9 +66,10 @@ export interface ConnectionHealth {
 }
 
 export interface MonitorHealth {
-  /** Rounds are made; says nothing of what they find. */
+  /** Checks are made; says nothing of what they find. */
   readonly running: boolean;
-  readonly lastRoundAtMs: number | null;
+  /** When all that was due had been checked. */
+  readonly lastLookAtMs: number;
   readonly connections: readonly ConnectionHealth[];
 }
 
@@ -78,19 +79,21 @@ export interface WebhookMonitor {
   of(connectionId: string): ConnectionHealth | undefined;
   /** For the poller: a change of a kind that a webhook brings too, and when it happened by Kustomer's clock. */
   polled(connectionId: string, changedAtMs: number): void;
-  /** One round now, or the one under way. */
+  /** Checks all, whether due or not; waits for what is under way first. */
   checkNow(): Promise<void>;
   close(): Promise<void>;
 }
 
 interface Entry {
-  readonly tenantId: string;
+  readonly connection: ConnectionWithTokens;
   readonly health: WebhookHealth;
   readonly looked: Looked | null;
   readonly checkedAtMs: number;
 }
 
 const EVERY_MS = 60_000;
+/** How soon a connection that came or changed is noticed. */
+const LOOK_EVERY_MS = 1_000;
 const CONCURRENT = 8;
 /** Rather not know for a minute than stand in the way of writes and polls. */
 const BUDGET_WAIT_MS = 15_000;
@@ -101,9 +104,8 @@ export function startWebhookMonitor(options: WebhookMonitorOptions): WebhookMoni
   const stop = new AbortController();
   const polled = new PolledChanges();
   const entries = new Map<string, Entry>();
-  let lastRoundAtMs: number | null = null;
-  let round: Promise<void> | null = null;
-  const startedAtMs = clock.nowMs();
+  let lastLookAtMs = clock.nowMs();
+  let looking: Promise<void> = Promise.resolve();
 
   const changed = (connectionId: string, tenantId: string, from: Entry | undefined, to: WebhookHealth | null): void => {
     const before = from?.health ?? null;
@@ -145,52 +147,57 @@ export function startWebhookMonitor(options: WebhookMonitorOptions): WebhookMoni
       asked: looked?.asked ?? null,
       acceptedHere: options.acceptedHere?.(connectionId) ?? null,
       polledAtMs: polled.of(connectionId),
-      pollWorks: options.pollWorks?.(connectionId) ?? null,
+      pollWorks: options.pollWorks?.(connection) ?? null,
     };
     const before = entries.get(connectionId);
     const nowMs = clock.nowMs();
     const verdict = decideHealth(before?.health ?? null, observation, nowMs, limits);
-    entries.set(connectionId, { tenantId, health: verdict.health, looked, checkedAtMs: nowMs });
+    entries.set(connectionId, { connection, health: verdict.health, looked, checkedAtMs: nowMs });
     changed(connectionId, tenantId, before, verdict.health);
     if (client === null || 'asked' in client || !autoEnable) return;
     for (const id of verdict.enable) await enable(client, connection, id, ask);
   };
 
-  const makeRound = async (): Promise<void> => {
-    const due = [...options.connections()];
-    const present = new Set(due.map(({ connectionId }) => connectionId));
+  const isDue = (connection: ConnectionWithTokens): boolean => {
+    const entry = entries.get(connection.connectionId);
+    return entry === undefined || entry.connection !== connection || clock.nowMs() >= entry.checkedAtMs + everyMs;
+  };
+
+  const lookAt = async (wanted: (connection: ConnectionWithTokens) => boolean): Promise<void> => {
+    const all = [...options.connections()];
+    const present = new Set(all.map(({ connectionId }) => connectionId));
     for (const [connectionId, entry] of entries) {
       if (present.has(connectionId)) continue;
       entries.delete(connectionId);
       polled.forget(connectionId);
-      changed(connectionId, entry.tenantId, entry, null);
+      changed(connectionId, entry.connection.tenantId, entry, null);
     }
+    const due = all.filter(wanted);
     const work = async () => {
       for (let next = due.pop(); next !== undefined && !stop.signal.aborted; next = due.pop()) await check(next);
     };
     await Promise.all(Array.from({ length: CONCURRENT }, work));
-    lastRoundAtMs = clock.nowMs();
+    lastLookAtMs = clock.nowMs();
   };
 
-  const checkNow = (): Promise<void> => {
-    round ??= makeRound().finally(() => {
-      round = null;
-    });
-    return round;
+  /** M1: one after the other, whoever asks. */
+  const look = (wanted: (connection: ConnectionWithTokens) => boolean): Promise<void> => {
+    const turn = looking.then(() => lookAt(wanted));
+    looking = turn.catch(() => undefined);
+    return turn;
   };
 
   const loop = (async () => {
     while (!stop.signal.aborted) {
-      const beganAtMs = clock.nowMs();
-      await checkNow();
-      await clock.sleep(Math.max(0, beganAtMs + everyMs - clock.nowMs()), stop.signal);
+      await look(isDue);
+      await clock.sleep(Math.min(LOOK_EVERY_MS, everyMs), stop.signal);
     }
   })().catch(options.crashed);
 
   return {
     health: () => ({
-      running: !stop.signal.aborted && clock.nowMs() - (lastRoundAtMs ?? startedAtMs) < LATE_ROUNDS * everyMs + LATE_MS,
-      lastRoundAtMs,
+      running: !stop.signal.aborted && clock.nowMs() - lastLookAtMs < everyMs + LATE_MS,
+      lastLookAtMs,
       connections: [...entries].map(([connectionId, entry]) => show(connectionId, entry)),
     }),
     of: (connectionId) => {
@@ -198,20 +205,20 @@ export function startWebhookMonitor(options: WebhookMonitorOptions): WebhookMoni
       return entry === undefined ? undefined : show(connectionId, entry);
     },
     polled: (connectionId, changedAtMs) => polled.note(connectionId, changedAtMs),
-    checkNow,
+    checkNow: () => look(() => true),
     close: async () => {
       stop.abort();
       await loop;
-      await round?.catch(() => undefined);
+      await looking;
     },
   };
 }
 
-/** Rounds that may take longer than they should before that counts as standing still. */
-const LATE_ROUNDS = 3;
+/** One look may take so long, with organisations that answer slowly, before that counts as standing still. */
 const LATE_MS = 300_000;
 
-function show(connectionId: string, { tenantId, health, looked, checkedAtMs }: Entry): ConnectionHealth {
+function show(connectionId: string, { connection, health, looked, checkedAtMs }: Entry): ConnectionHealth {
+  const { tenantId } = connection;
   const { state, reason, sinceMs, checked } = health;
   return {
     connectionId,
