@@ -5,6 +5,7 @@
  * The seeds are fixed. SOAK_SEEDS=4711,12 runs others; `make soak SEEDS=50` as many as wanted, in tens.
  */
 import { expect, test } from 'vitest';
+import { converge } from '../support/convergence/converge.ts';
 import { webhooksAlone } from '../support/convergence/webhooks-alone.ts';
 
 const SEEDS = process.env['SOAK_SEEDS']?.split(',') ?? ['1', '2', '3', '4', '5', '6', '7', '8', '9', '10'];
@@ -14,5 +15,16 @@ test('webhooks alone, doubled and reordered, are the whole truth but for the tim
   for (const { published, changes } of results) {
     expect(published).toBe(changes);
     expect(changes).toBeGreaterThan(20);
+  }
+});
+
+test('webhooks and polls together are the truth one poll interval and five seconds after the faults', async () => {
+  const results = await converge(SEEDS);
+  for (const { seed, changes, published, collapsed, tookMs } of results) {
+    process.stdout.write(
+      `convergence: seed ${seed}: ${changes} changes, ${published} published, ${collapsed} collapsed, ${tookMs} ms\n`,
+    );
+    expect(changes).toBeGreaterThan(100);
+    expect(collapsed).toBeLessThan(changes / 3);
   }
 });

@@ -59,6 +59,7 @@ async function untilSwitchedOff({ gate }: World, { org, seed }: Place, connectio
     deadlineMs: SWITCHED_OFF_DEADLINE_MS,
   });
   gate.open(connectionId);
+  for (const { id } of org.webhooks.list()) org.webhooks.update(id, { enabled: true }, Date.now());
 }
 
 async function rage({ org }: Place, plan: SeedPlan, { refusals, retryAfterS }: Storm): Promise<void> {

@@ -46,7 +46,7 @@ export function seedPlan(seed: string): SeedPlan {
       { at: between(0.35, 0.6), refusals: 1 + random.int(10), retryAfterS: 1 + random.int(3) },
     ],
     greedyAt: between(0.7, 0.9),
-    maxPageSize: random.pick([10, 30, 500]),
+    maxPageSize: random.pick([25, 500]),
     stepEveryMs: between(200, 400),
   };
 }

@@ -49,6 +49,8 @@ const INDEX_LAG = { min: 0, max: 1000 } as const;
  * everything else runs too.
  */
 const UNWRITTEN_MS = 3000;
+/** The overlap covers the lag of the index, and little more: what is read again is not what this is about. */
+const ENV = { POLL_OVERLAP_MS: '15000', WEBHOOK_CHECK_MS: '2000' };
 const START_DEADLINE_MS = 60_000;
 
 export interface WorldOptions {
@@ -91,7 +93,7 @@ export class World {
 
   /** Everything runs and is ready, nothing has happened yet. */
   static async open({ seeds, polls }: WorldOptions): Promise<World> {
-    const site = await Installation.open({ tenants: seeds.length });
+    const site = await Installation.open({ tenants: seeds.length, env: ENV });
     const service = await site.serve({ roles: 'ingest,process' });
     const gate = await startGate(service.url);
     onTestFinished(() => gate.stop());
@@ -189,7 +191,12 @@ async function connect({ site, org, apiUrl, connectionId, receiver, polls }: Con
       apiBaseUrl: apiUrl,
       startedAtMs: Date.now(),
       webhookId: webhook.id,
-      settings: { ...known.settings, machineUserId: org.machineUserId, pollIntervalMs: POLL_INTERVAL_MS },
+      settings: {
+        ...known.settings,
+        machineUserId: org.machineUserId,
+        pollIntervalMs: POLL_INTERVAL_MS,
+        orderKlass: null,
+      },
     },
     token: new Secret(webhook.token),
     dropOld: true,
