@@ -25,7 +25,7 @@ export function subjectOf(event: KustomerEvent) {
 }
 
 export function observationOf({ event, candidate, observation }: Source) {
-  const actor = actorOf(event);
+  const actor = actorOf(event, candidate);
   return {
     revision: event.rev,
     occurred_at: candidate.occurredAt,
@@ -53,14 +53,26 @@ interface Actor {
   readonly client: string | null;
 }
 
-function actorOf(event: KustomerEvent): Actor | null {
-  const who = event.verb === 'create' ? creatorOf(event) : modifierOf(event);
+function actorOf(event: KustomerEvent, candidate: Candidate): Actor | null {
+  const who =
+    event.polled !== null
+      ? shownActorOf(event, candidate)
+      : event.verb === 'create'
+        ? creatorOf(event)
+        : modifierOf(event);
   const client = textOf(event.client);
   return who === null && client === null ? null : { id: who?.id ?? null, type: who?.type ?? null, client };
 }
 
 function creatorOf({ relationships }: KustomerEvent) {
   return relatedOf(relationships['createdBy']) ?? relatedOf(relationships['modifiedBy']);
+}
+
+/** A poll shows who edited last, and when: whose change this one was is only known where it was that edit. */
+function shownActorOf(event: KustomerEvent, { basis, occurredAt }: Candidate) {
+  if (basis === 'created') return relatedOf(event.relationships['createdBy']);
+  const editedAt = timeOf(event.attributes['modifiedAt']);
+  return editedAt !== null && editedAt === occurredAt ? relatedOf(event.relationships['modifiedBy']) : null;
 }
 
 /**

@@ -162,3 +162,66 @@ function tryParse(text: string): unknown {
     return text;
   }
 }
+
+describe('what a poll wrapped', () => {
+  const poll = { stream: 'conversations', observed_at: '2026-03-25T10:16:00.000Z', since: '2026-03-01T00:00:00Z' };
+  const polled = { poll, data: event.data };
+
+  it('is told by its shape', () => {
+    expect(parse(polled)).toEqual({
+      ok: true,
+      event: {
+        eventId: null,
+        name: 'poll.conversations',
+        resourceType: 'conversation',
+        verb: 'observe',
+        org: null,
+        createdAt: null,
+        client: null,
+        id: event.data.id,
+        rev: 14,
+        attributes: event.data.attributes,
+        relationships: event.data.relationships,
+        changedAttributes: {},
+        changedRelationships: {},
+        polled: {
+          stream: 'conversations',
+          observedAtMs: Date.parse(poll.observed_at),
+          sinceMs: Date.parse(poll.since),
+        },
+        enrichment: null,
+      },
+    });
+  });
+
+  it.each([
+    ['no observed_at', { ...polled, poll: { ...poll, observed_at: undefined } }, /poll/],
+    ['a since that is no time', { ...polled, poll: { ...poll, since: 'yesterday' } }, /poll/],
+    ['a poll that is none', { ...polled, poll: 'x' }, /name/],
+    ['no data', { poll }, /data/],
+    ['data without id', { poll, data: { type: 'customer' } }, /data.id/],
+  ])('is refused with %s', (_name, body, message) => {
+    expect(parse(body)).toMatchObject({ ok: false, code: 'event_invalid', message: expect.stringMatching(message) });
+  });
+
+  it('never is a webhook, whatever else it has', () => {
+    expect(parse({ ...event, poll })).toMatchObject({ event: { verb: 'update', polled: null } });
+  });
+
+  it.each([
+    [
+      { orders_state: 'complete', orders: [1] },
+      { ordersState: 'complete', orders: [1] },
+    ],
+    [{ orders_state: 'forbidden' }, { ordersState: 'forbidden', orders: null }],
+    [
+      { orders_state: 1, orders: {} },
+      { ordersState: null, orders: null },
+    ],
+    ['x', { ordersState: null, orders: null }],
+    [null, { ordersState: null, orders: null }],
+  ])('has orders, readable or not: %j', (enrichment, expected) => {
+    expect(parse({ ...polled, enrichment })).toMatchObject({ event: { enrichment: expected } });
+    expect(parse({ ...event, enrichment })).toMatchObject({ event: { enrichment: expected } });
+  });
+});

@@ -332,3 +332,110 @@ it('regression: of two updates that share one snapshot and tell no revision, the
   ]);
   expect(outcomes[0]).toMatchObject({ verdicts: { emitted: 2, duplicate: 1 } });
 });
+
+describe('a customer on the way to its orders', () => {
+  const asking = { ...connection, hasApiKey: true, settings: { ...connection.settings, orderKlass: 'order' } };
+  const update = (rev: number, more: object = {}) =>
+    Buffer.from(
+      JSON.stringify({
+        name: 'kustomer.customer.update',
+        data: { type: 'customer', id: 'u1', attributes: { rev } },
+        changes: { attributes: { rev: { before: rev - 1, after: rev } } },
+        ...more,
+      }),
+    );
+  const enriched = (rev: number) => update(rev, { enrichment: { orders_state: 'skipped' } });
+  const polledCustomer = Buffer.from(
+    JSON.stringify({
+      poll: { stream: 'customers', observed_at: '2026-03-02T00:00:00.000Z', since: '2026-01-01T00:00:00.000Z' },
+      data: {
+        type: 'customer',
+        id: 'u1',
+        attributes: { rev: 5, createdAt: '2026-03-01T00:00:00.000Z', updatedAt: '2026-03-01T00:00:01.000Z' },
+      },
+    }),
+  );
+
+  it('is passed on as it came, to the partition of the same number, and nothing of it is remembered', () => {
+    const { task, outcomes } = processorTask([asking]);
+    const state = new MapState();
+    const record = rawRecord(1, update(5), { ...HEADERS, [HEADER.receivedAt]: '7' }, 3);
+    const [append, ...rest] = task.decide([record], state, 0);
+    expect(append).toEqual({
+      topic: 'kustomer.enrich',
+      partition: 3,
+      key: record.key,
+      value: record.value,
+      headers: record.headers,
+    });
+    expect(rest).toEqual([]);
+    expect(state.map.size).toBe(0);
+    expect(outcomes[0]).toMatchObject({ verdicts: { deferred: 1, emitted: 0 }, envelopes: {} });
+  });
+
+  it('is published when it comes back, once, in order and not late', () => {
+    const { task } = processorTask([asking]);
+    const state = new MapState();
+    const bodies = [update(5), update(6), update(5), enriched(5), enriched(6), enriched(5), update(6)];
+    const records = bodies.map((body, offset) => rawRecord(offset, body, HEADERS));
+    const appends = records.flatMap((record) => task.decide([record], state, 0));
+    expect(appends.map(({ topic }) => topic)).toEqual([
+      'kustomer.enrich',
+      'kustomer.enrich',
+      'kustomer.enrich',
+      'fibric.events.t_acme',
+      'fibric.events.t_acme',
+    ]);
+    const payloads = appends.slice(3).map((append) => expectedForm(append).envelope['payload']);
+    expect(payloads).toMatchObject([
+      { revision: 5, late: false, orders_state: 'skipped', orders: null },
+      { revision: 6, late: false },
+    ]);
+  });
+
+  it('leaves behind what need not wait: the creation that the same poll shows', () => {
+    const extended = { ...asking, settings: { ...asking.settings, extendedEvents: true } };
+    const { task, outcomes } = processorTask([extended]);
+    const state = new MapState();
+    const twice = [rawRecord(1, polledCustomer, HEADERS), rawRecord(2, polledCustomer, HEADERS)];
+    const appends = task.decide(twice, state, 0);
+    expect(appends.map(({ topic, headers }) => [topic, texts({ topic, headers } as Append)['event_type']])).toEqual([
+      ['fibric.events.t_acme', 'customer.created'],
+      ['kustomer.enrich', undefined],
+      ['kustomer.enrich', undefined],
+    ]);
+    expect(outcomes[0]).toMatchObject({ verdicts: { deferred: 2 }, envelopes: { 'customer.created': 1 } });
+    const back = Buffer.from(
+      JSON.stringify({ ...JSON.parse(String(polledCustomer)), enrichment: { orders_state: 'forbidden' } }),
+    );
+    const [update] = task.decide([rawRecord(3, back, HEADERS)], state, 0);
+    expect(expectedForm(update as Append).envelope['payload']).toMatchObject({
+      revision: 5,
+      late: false,
+      orders_state: 'forbidden',
+    });
+  });
+
+  it('never goes round again for an enrichment that cannot be read', () => {
+    const { task } = processorTask([asking]);
+    for (const [offset, enrichment] of [null, 'x', [], {}, { orders_state: 'what', orders: 1 }].entries()) {
+      const [append] = task.decide([rawRecord(offset, update(offset + 2, { enrichment }), HEADERS)], new MapState(), 0);
+      expect(append?.topic).toBe('fibric.events.t_acme');
+      expect(expectedForm(append as Append).envelope['payload']).toMatchObject({
+        orders: null,
+        orders_state: 'unavailable',
+      });
+    }
+  });
+
+  it.each([
+    ['without a key', { hasApiKey: false }],
+    ['without a klass', { settings: { ...asking.settings, orderKlass: null } }],
+    ["that is another tenant's", { tenantId: 't_other' }],
+  ])('is none for a connection %s', (_name, more) => {
+    const { task } = processorTask([{ ...asking, ...more }]);
+    const [append] = task.decide([rawRecord(1, update(5), HEADERS)], new MapState(), 0);
+    expect(append?.topic).toBe('fibric.events.t_acme');
+    expect(expectedForm(append as Append).envelope['payload']).toMatchObject({ orders: null, orders_state: null });
+  });
+});
