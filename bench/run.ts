@@ -34,6 +34,7 @@ const BENCHES: Readonly<Record<string, BenchEntry>> = {
   receiver: { args: flags },
   processor: { args: flags },
   restore: { args: flags },
+  backfill: { args: flags },
   path: { args: (options) => [...flags(options), ...(options.quick ? [] : ['--highest'])] },
 };
 
