@@ -1,13 +1,19 @@
-/** The role `poll` as a whole: the poller, and the health of webhooks on the same clients and budget. */
-
+/**
+ * The role `poll` as a whole: the rate budget, the poller, customers' orders, and the health of webhooks, all on the same
+ * clients. Started in this order, closed in the other.
+ */
 import type { ReceiverCounters } from '../../ingest/counters.ts';
 import { scopeKey } from '../../ingest/poll/cursor-record.ts';
 import type { ConnectionPollHealth } from '../../ingest/poll/health.ts';
-import { type PollRoleOptions, startPollRole } from './poll.ts';
+import { createBudgets } from '../budget/index.ts';
+import type { ConnectionStore } from '../control/store.ts';
+import { startEnrichRole } from './enrich.ts';
+import { type PollRole, type PollRoleOptions, startPollRole } from './poll.ts';
 import type { Role } from './role.ts';
 import { startWebhookHealth, type WebhookHealthPart } from './webhook-health.ts';
 
-export interface PollingOptions extends PollRoleOptions {
+export interface PollingOptions extends Omit<PollRoleOptions, 'connections' | 'createGate'> {
+  readonly connections: Pick<ConnectionStore, 'get' | 'list' | 'onChange'>;
   /**
    * What the receiver in this process has taken, once it is there; undefined where others take deliveries too, so that
    * its silence would mean nothing.
@@ -15,26 +21,61 @@ export interface PollingOptions extends PollRoleOptions {
   readonly received?: () => Pick<ReceiverCounters, 'lastAcceptedAtMs'> | undefined;
 }
 
-/** States in which a stream does not get further by itself. */
-const STUCK: ReadonlySet<string> = new Set(['disordered', 'forbidden', 'misconfigured', 'refused', 'unreadable']);
-const WELL: ReadonlySet<string> = new Set(['current', 'reading', 'waiting']);
+interface Part {
+  health(): { readonly ready: boolean; readonly detail: unknown };
+  close(): Promise<void>;
+}
 
 export async function startPolling(options: PollingOptions): Promise<Role> {
+  const parts: (readonly [name: string, part: Part])[] = [];
+  const close = async (): Promise<void> => {
+    for (const [, part] of parts.splice(0).reverse()) await part.close();
+  };
+  const starting = async (): Promise<void> => {
+    const budgets = await createBudgets(options);
+    parts.push(['budget', budgets]);
+    let webhooks: WebhookHealthPart | undefined;
+    const poll = await startPollRole({
+      ...options,
+      createGate: budgets.gateFor,
+      published: (origin, timeMs) => {
+        options.published?.(origin, timeMs);
+        // What a backfill or an SLA brings, no webhook would have.
+        if (timeMs === null || origin.channel !== 'poll' || origin.stream === 'sla') return;
+        webhooks?.polled(origin.connectionId, timeMs);
+      },
+    });
+    parts.push(['poll', poll]);
+    parts.push(['enrich', await startEnrichRole({ ...options, clients: poll.clients })]);
+    webhooks = await watchWebhooks(options, poll);
+    parts.push(['webhooks', webhooks]);
+  };
+  // What has started must not outlive a failed start: it would go on in the background for ever.
+  await starting().catch(async (error) => {
+    await close().catch((err) =>
+      options.logger.warn({ event: 'service.abandoned', err }, 'some parts did not close cleanly'),
+    );
+    throw error;
+  });
+  return {
+    name: 'poll',
+    health: () => {
+      const all = parts.map(([name, part]) => [name, part.health()] as const);
+      return {
+        ready: all.length > 0 && all.every(([, { ready }]) => ready),
+        detail: Object.fromEntries(all.map(([name, { detail }]) => [name, detail])),
+      };
+    },
+    close,
+  };
+}
+
+function watchWebhooks(options: PollingOptions, poll: PollRole): Promise<WebhookHealthPart> {
   const { settings, log, logger, metrics, connections, crashed, received } = options;
   const startedAtMs = log.clock.nowMs();
   /** As it was when the connections were last listed: to ask for each connection anew would cost the square of them. */
   let polls = new Map<string, ConnectionPollHealth>();
-  let webhooks: WebhookHealthPart | undefined;
-  const poll = await startPollRole({
-    ...options,
-    published: (origin, timeMs) => {
-      options.published?.(origin, timeMs);
-      // What a backfill or an SLA brings, no webhook would have.
-      if (timeMs === null || origin.channel !== 'poll' || origin.stream === 'sla') return;
-      webhooks?.polled(origin.connectionId, timeMs);
-    },
-  });
-  webhooks = await startWebhookHealth({
+  return startWebhookHealth({
     settings,
     clock: log.clock,
     logger,
@@ -57,19 +98,11 @@ export async function startPolling(options: PollingOptions): Promise<Role> {
     },
     crashed,
   });
-  const part = webhooks;
-  return {
-    name: 'poll',
-    health: () => {
-      const [polled, seen] = [poll.health(), part.health()];
-      return { ready: polled.ready && seen.ready, detail: { poll: polled.detail, webhooks: seen.detail } };
-    },
-    close: async () => {
-      await part.close();
-      await poll.close();
-    },
-  };
 }
+
+/** States in which a stream does not get further by itself. */
+const STUCK: ReadonlySet<string> = new Set(['disordered', 'forbidden', 'misconfigured', 'refused', 'unreadable']);
+const WELL: ReadonlySet<string> = new Set(['current', 'reading', 'waiting']);
 
 /** Of the streams that could stand in for webhooks; null while that is not known. */
 function pollWorks({ streams }: ConnectionPollHealth): boolean | null {
