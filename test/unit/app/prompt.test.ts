@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { readSecret, type SecretInput } from '../../../src/app/prompt.ts';
+import { createSecretReader, readSecret, type SecretInput } from '../../../src/app/prompt.ts';
 
 function terminal() {
   const raw: boolean[] = [];
@@ -56,5 +56,47 @@ describe('readSecret', () => {
     expect(error).toMatchObject({ code: 'config_invalid' });
     expect(inspect(error)).not.toContain('canary');
     expect(raw).toEqual([true, false]);
+  });
+});
+
+describe('several secrets', () => {
+  function piped(text: string) {
+    const input = new PassThrough();
+    input.end(text);
+    return createSecretReader({ input, output: new PassThrough() });
+  }
+
+  it('are the lines of a pipe, in turn', async () => {
+    const secrets = piped('token-1\r\nkey-1\n');
+    expect((await secrets.read('webhook token: ')).reveal()).toBe('token-1');
+    expect((await secrets.read('API key: ')).reveal()).toBe('key-1');
+    secrets.done();
+  });
+
+  it('are refused where one is missing, saying which, or where there are more than were asked for', async () => {
+    const short = piped('token-canary\n');
+    await short.read('webhook token: ');
+    const missing = await short.read('API key: ').catch((error: unknown) => error);
+    expect(missing).toMatchObject({ code: 'config_invalid', message: 'nothing was given for: API key' });
+    const long = piped('token-canary\nkey-canary\n');
+    await long.read('webhook token: ');
+    expect(() => long.done()).toThrow(/more lines came in/);
+    expect(inspect(missing)).not.toContain('canary');
+  });
+
+  it('are not read from a pipe nobody asked', () => {
+    expect(() => piped('something\n').done()).not.toThrow();
+  });
+
+  it('are asked for one after the other on a terminal', async () => {
+    const { input, output } = terminal();
+    const secrets = createSecretReader({ input, output });
+    for (const text of ['token-1', 'key-1']) {
+      const reading = secrets.read(`${text}? `);
+      input.write(`${text}\r`);
+      expect((await reading).reveal()).toBe(text);
+    }
+    secrets.done();
+    expect(output.read()?.toString()).toBe('token-1? \nkey-1? \n');
   });
 });
