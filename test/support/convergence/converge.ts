@@ -17,6 +17,13 @@ export interface Converged {
   readonly published: number;
   readonly collapsed: number;
   readonly tookMs: number;
+  /** Published of what a poll was the first to see. */
+  readonly byPoll: number;
+  /** Requests answered 429, and those that went wrong otherwise. */
+  readonly refused: number;
+  readonly spoiled: number;
+  /** How long the webhook was off. That it is on again, nobody but the service can have done; NaN = it is not. */
+  readonly webhookOffMs: number;
 }
 
 /** Fails with what differs, seed by seed. */
@@ -68,11 +75,21 @@ function resultOf(world: World, place: Place, endMs: number, tookMs: number): Co
   const { counts } = world.compare(place, endMs);
   const sum = (name: 'changes' | 'published' | 'collapsed') =>
     Object.values(counts).reduce((total, count) => total + count[name], 0);
+  const { seed, switches, sightings, topic } = place;
   return {
-    seed: place.seed,
+    seed,
     changes: sum('changes'),
     published: sum('published'),
     collapsed: sum('collapsed'),
     tookMs,
+    byPoll: world.tail.of(topic).filter(({ payload }) => payload['observed_via'] === 'poll').length,
+    refused: sightings.refused,
+    spoiled: sightings.spoiled,
+    webhookOffMs: offMs(switches),
   };
+}
+
+function offMs(switches: Place['switches']): number {
+  if (switches.length === 0 || switches.at(-1)?.enabled === false) return Number.NaN;
+  return switches.reduce((sum, { atMs, enabled }) => sum + (enabled ? atMs : -atMs), 0);
 }

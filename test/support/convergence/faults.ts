@@ -51,7 +51,8 @@ async function suffer(
 }
 
 /** The webhook is switched off for its failures; that the receiver can be reached again does not bring it back. */
-async function untilSwitchedOff({ gate }: World, { org, seed }: Place, connectionId: string): Promise<void> {
+async function untilSwitchedOff({ gate }: World, place: Place, connectionId: string): Promise<void> {
+  const { org, seed } = place;
   gate.close(connectionId);
   const isOff = () => org.webhooks.list().some(({ queue }) => queue.isError);
   await waitFor(isOff, {
@@ -59,7 +60,6 @@ async function untilSwitchedOff({ gate }: World, { org, seed }: Place, connectio
     deadlineMs: SWITCHED_OFF_DEADLINE_MS,
   });
   gate.open(connectionId);
-  for (const { id } of org.webhooks.list()) org.webhooks.update(id, { enabled: true }, Date.now());
 }
 
 async function rage({ org }: Place, plan: SeedPlan, { refusals, retryAfterS }: Storm): Promise<void> {

@@ -35,10 +35,10 @@ export function seedPlan(seed: string): SeedPlan {
   return {
     webhooks: { drop: DROP, duplicate: DUPLICATE, reorder: { fraction: 1, windowMs: REORDER_WINDOW_MS } },
     requests: [
-      { kind: 'status', status: 503, probability: between(0, 0.05) },
-      { kind: 'truncate', probability: between(0, 0.03) },
-      { kind: 'cut', probability: between(0, 0.03) },
-      { kind: 'reset', probability: between(0, 0.03) },
+      { kind: 'status', status: 503, probability: between(0.02, 0.08) },
+      { kind: 'truncate', probability: between(0.01, 0.05) },
+      { kind: 'cut', probability: between(0.01, 0.05) },
+      { kind: 'reset', probability: between(0.01, 0.05) },
     ],
     unreachableAt: between(0.05, 0.4),
     storms: [

@@ -11,14 +11,28 @@ interface Sighting {
 export class Sightings {
   readonly #byResource = new Map<string, Sighting[]>();
   #searches = 0;
+  #refused = 0;
+  #spoiled = 0;
 
   /** Whole answers so far. */
   get searches(): number {
     return this.#searches;
   }
 
+  /** 429s. */
+  get refused(): number {
+    return this.#refused;
+  }
+
+  /** Answers that were cut, or errors of the server. */
+  get spoiled(): number {
+    return this.#spoiled;
+  }
+
   watch(org: Org): void {
     org.observeAnswers(({ path, query, status, body, arrived, atMs }) => {
+      if (status === 429) this.#refused += 1;
+      if (!arrived || status >= 500) this.#spoiled += 1;
       if (!arrived || status !== 200 || !SEARCHES.includes(path)) return;
       // One row alone is asked for to learn what the time is, not what has changed.
       if (query['pageSize'] === '1') return;

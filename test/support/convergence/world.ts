@@ -51,6 +51,7 @@ const INDEX_LAG = { min: 0, max: 1000 } as const;
 const UNWRITTEN_MS = 3000;
 /** The overlap covers the lag of the index, and little more: what is read again is not what this is about. */
 const ENV = { POLL_OVERLAP_MS: '15000', WEBHOOK_CHECK_MS: '2000' };
+const SWITCH_LOOK_MS = 50;
 const START_DEADLINE_MS = 60_000;
 
 export interface WorldOptions {
@@ -68,6 +69,8 @@ export interface Place {
   readonly history: History;
   readonly sightings: Sightings;
   readonly sinceMs: number;
+  /** The webhook switched off and on again, with the time, in order. */
+  readonly switches: readonly { readonly atMs: number; readonly enabled: boolean }[];
   startTraffic(stepEveryMs: number): void;
   stopTraffic(): void;
 }
@@ -209,6 +212,12 @@ function placeOf(parts: Pick<Place, 'seed' | 'org' | 'connectionId' | 'topic' | 
   const sightings = new Sightings();
   sightings.watch(org);
   const random = createRandom(`steps:${seed}`);
+  const switches: { atMs: number; enabled: boolean }[] = [];
+  const watch = setInterval(() => {
+    const enabled = org.webhooks.list().every(({ queue }) => queue.enabled);
+    if (enabled !== (switches.at(-1)?.enabled ?? true)) switches.push({ atMs: Date.now(), enabled });
+  }, SWITCH_LOOK_MS);
+  onTestFinished(() => clearInterval(watch));
   let timer: NodeJS.Timeout | undefined;
   const step = (stepEveryMs: number): void => {
     timer = setTimeout(
@@ -225,6 +234,7 @@ function placeOf(parts: Pick<Place, 'seed' | 'org' | 'connectionId' | 'topic' | 
     ...parts,
     history: recordHistory(org.organisation),
     sightings,
+    switches,
     startTraffic: step,
     stopTraffic: () => clearTimeout(timer),
   };
