@@ -9,7 +9,8 @@
  *
  * Invariants (test/unit/ingest/poll/backfill-plan.test.ts cites them):
  * B1 What is covered is not read again, but after a restart was asked for; a `backfill_since` moved back adds a part of what
- *    is missing, one moved forward cuts the part short.
+ *    is missing, one moved forward cuts the part short. What had been read of what it cuts off is read again, should it be
+ *    wanted again.
  * B2 A part is covered only when its walk, and that of the archive where one is needed, have been read to their ends.
  * B3 The archive is read after the store: what grows too old for the one meanwhile is in the other by then.
  * B4 A restart asked for is done once, whoever owns the connection meanwhile.

@@ -3,25 +3,26 @@
  * while the last one is being committed, so that the search limit and not our own waiting sets the pace.
  */
 import { hasCode } from '../../base/errors.ts';
+import type { Resource } from '../../kustomer/client/documents.ts';
 import type { Failure } from '../../kustomer/client/outcome.ts';
 import {
   type BackfillPart,
   type BackfillSettings,
   type BackfillState,
-  type BackfillWish,
   backfillAnswered,
   firstBackfillState,
   planBackfill,
 } from './backfill-plan.ts';
 import { backfillName, decodeBackfill, encodeBackfill } from './cursor-record.ts';
 import type { BackfillNote } from './health.ts';
-import { Ledger, type Progress } from './ledger.ts';
+import { Ledger } from './ledger.ts';
 import { type StreamOptions, sleepUntil } from './live-stream.ts';
 import { type PageAnswered, readPage } from './page-reader.ts';
 import { liveFromMs } from './plan.ts';
 import type { PollOrigin } from './ports.ts';
 import { RateMeter } from './rate-meter.ts';
 import { reactTo } from './reaction.ts';
+import type { Row } from './streams.ts';
 import { boundOf } from './walk.ts';
 
 const DISORDER_WAIT_MS = 5_000;
@@ -32,94 +33,144 @@ type Page = PageAnswered | { readonly failure: Failure };
 
 /** Runs until the signal aborts. Rejects with what a commit rejects with. */
 export async function backfillStream(options: StreamOptions, note: BackfillNote): Promise<void> {
-  const { environment, connection, client, spec, signal } = options;
-  const { clock, random, settings, observer, control } = environment;
-  const { tenantId, connectionId, startedAtMs } = connection;
-  const origin: PollOrigin = { tenantId, connectionId, stream: spec.name, channel: 'backfill' };
+  const { tenantId, connectionId } = options.connection;
+  const origin: PollOrigin = { tenantId, connectionId, stream: options.spec.name, channel: 'backfill' };
   const ledger = openLedger(options, note, origin);
-  if (ledger === undefined) return sleepUntil(signal);
-  const plan: BackfillSettings = { ...settings, beforeMs: liveFromMs(startedAtMs, settings.overlapMs) };
-  const rate = new RateMeter();
-  const wish = (): BackfillWish => ({ sinceMs: connection.settings.backfillSinceMs, ...control.get(connection) });
-  /** Aborts what waits for Kustomer or the budget when another order comes. */
-  let order = new AbortController();
-  let either = AbortSignal.any([signal, order.signal]);
-  const stopListening = control.onChange((scope) => {
-    if (scope.connectionId === connectionId && scope.tenantId === tenantId) order.abort();
-  });
-  const ask = ({ part }: Running): Promise<Page> =>
-    readPage({
-      ...{ client, spec, walk: part.walk, pageSize: plan.pageSize, lane: 'backfill' as const },
-      archive: part.phase === 'archive',
-      signal: either,
-      nowMs: () => clock.nowMs(),
-    });
-  const commit = async (progress: Progress<BackfillState>): Promise<void> => {
-    const rows = await ledger.commit(progress);
-    if (rows > 0) observer.crowdedOut(origin, rows);
-  };
-  const tell = (state: BackfillState): void => {
-    const { status, rowsDone, rowsLeft, rowsPerSecond } = state;
-    note.progress = { status, rowsDone, rowsLeft, rowsPerSecond };
-    observer.backfill(origin, state);
-  };
+  if (ledger === undefined) return sleepUntil(options.signal);
+  await new BackfillRun(options, note, origin, ledger).run();
+}
 
-  const known = ledger.stored?.startedAtMs === startedAtMs ? ledger.stored : undefined;
-  let state: BackfillState = known ?? firstBackfillState(startedAtMs, clock.nowMs());
-  let ahead: { readonly of: BackfillPart; readonly page: Promise<Page> } | undefined;
-  try {
-    while (!signal.aborted) {
-      if (order.signal.aborted) {
-        order = new AbortController();
-        either = AbortSignal.any([signal, order.signal]);
+class BackfillRun {
+  readonly #options: StreamOptions;
+  readonly #note: BackfillNote;
+  readonly #origin: PollOrigin;
+  readonly #ledger: Ledger<BackfillState>;
+  readonly #plan: BackfillSettings;
+  readonly #rate = new RateMeter();
+  #state: BackfillState;
+  /** Aborts what waits for Kustomer or the budget when another order comes. */
+  #order = new AbortController();
+  /** That, or the end of everything. */
+  #interrupted: AbortSignal;
+  /** Asked for already; with the part it was asked for. */
+  #ahead: { readonly of: BackfillPart; readonly page: Promise<Page> } | undefined;
+
+  constructor(options: StreamOptions, note: BackfillNote, origin: PollOrigin, ledger: Ledger<BackfillState>) {
+    const { connection, environment, signal } = options;
+    const { startedAtMs } = connection;
+    const { clock, settings } = environment;
+    this.#options = options;
+    this.#note = note;
+    this.#origin = origin;
+    this.#ledger = ledger;
+    this.#plan = { ...settings, beforeMs: liveFromMs(startedAtMs, settings.overlapMs) };
+    // Another beginning is another connection under the same id.
+    const known = ledger.stored?.startedAtMs === startedAtMs ? ledger.stored : undefined;
+    this.#state = known ?? firstBackfillState(startedAtMs, clock.nowMs());
+    this.#interrupted = AbortSignal.any([signal, this.#order.signal]);
+  }
+
+  async run(): Promise<void> {
+    const { signal, environment, connection } = this.#options;
+    const stopListening = environment.control.onChange(({ tenantId, connectionId }) => {
+      if (connectionId === connection.connectionId && tenantId === connection.tenantId) this.#order.abort();
+    });
+    try {
+      while (!signal.aborted) {
+        this.#takeOrders();
+        await this.#replan();
+        this.#tell();
+        if (isRunning(this.#state)) await this.#readOn(this.#state);
+        else {
+          this.#note.stream.progress('current');
+          await sleepUntil(this.#interrupted);
+        }
       }
-      const planned = planBackfill(state, wish(), plan, clock.nowMs());
-      if (planned !== state) {
-        const bound = planned.part === null ? Number.POSITIVE_INFINITY : boundOf(planned.part.walk);
-        await commit({ state: planned, publish: [], forgetBeforeMs: bound, observedAtMs: clock.nowMs() });
-        state = planned;
-      }
-      tell(state);
-      if (!isRunning(state)) {
-        note.stream.progress('current');
-        await sleepUntil(either);
-        continue;
-      }
-      const asked = ahead?.of === state.part ? ahead.page : ask(state);
-      ahead = undefined;
-      const page = await asked;
-      if (signal.aborted) return;
-      if (order.signal.aborted) continue;
-      if ('failure' in page) {
-        const { failure } = page;
-        const failuresInARow = note.stream.failuresInARow + 1;
-        const nowMs = clock.nowMs();
-        const reaction = reactTo({ failure, failuresInARow, intervalMs: RETRY_MAX_MS, random: random(), nowMs });
-        note.stream.trouble(reaction.state, failure.message);
-        observer.failed(origin, failure, reaction);
-        await clock.sleep(reaction.waitMs, either);
-        continue;
-      }
-      const step = backfillAnswered(state, page.answer, ledger.seen, plan, clock.nowMs());
-      const next = { ...step.state, rowsPerSecond: rate.add(step.publish.length, clock.nowMs()) };
-      if (!step.disordered && isRunning(next)) ahead = { of: next.part, page: ask(next) };
-      await commit({ ...step, state: next, observedAtMs: page.observedAtMs });
-      state = next;
-      for (const alarm of step.alarms) observer.alarm(origin, alarm);
-      observer.page(origin, {
-        rows: page.answer.rows.length,
-        published: step.publish,
-        duplicates: step.duplicates,
-      });
-      if (step.disordered) {
-        note.stream.trouble('disordered', step.alarms.map(({ message }) => message).join('; '));
-        await clock.sleep(DISORDER_WAIT_MS, either);
-      } else note.stream.progress('reading');
+    } finally {
+      stopListening();
+      this.#order.abort();
+      await this.#ahead?.page; // never rejects for what Kustomer does, and soon ends: its signal has aborted
     }
-  } finally {
-    stopListening();
-    order.abort();
-    await ahead?.page; // never rejects for what Kustomer does, and soon ends: its signal has aborted
+  }
+
+  #takeOrders(): void {
+    if (!this.#order.signal.aborted) return;
+    this.#order = new AbortController();
+    this.#interrupted = AbortSignal.any([this.#options.signal, this.#order.signal]);
+  }
+
+  async #replan(): Promise<void> {
+    const { environment, connection } = this.#options;
+    const nowMs = environment.clock.nowMs();
+    const wish = { sinceMs: connection.settings.backfillSinceMs, ...environment.control.get(connection) };
+    const state = planBackfill(this.#state, wish, this.#plan, nowMs);
+    if (state === this.#state) return;
+    const forgetBeforeMs = state.part === null ? Number.POSITIVE_INFINITY : boundOf(state.part.walk);
+    await this.#commit(state, [], forgetBeforeMs, nowMs);
+  }
+
+  /** One page, or what came instead of it. */
+  async #readOn(state: Running): Promise<void> {
+    const asked = this.#ahead?.of === state.part ? this.#ahead.page : this.#ask(state);
+    this.#ahead = undefined;
+    const page = await asked;
+    if (this.#interrupted.aborted) return;
+    if ('failure' in page) await this.#failed(page.failure);
+    else await this.#advance(state, page);
+  }
+
+  #ask({ part }: Running): Promise<Page> {
+    const { client, spec, environment } = this.#options;
+    return readPage({
+      ...{ client, spec, walk: part.walk, pageSize: this.#plan.pageSize, lane: 'backfill' },
+      archive: part.phase === 'archive',
+      signal: this.#interrupted,
+      nowMs: () => environment.clock.nowMs(),
+    });
+  }
+
+  async #advance(before: Running, page: PageAnswered): Promise<void> {
+    const { clock, observer } = this.#options.environment;
+    const step = backfillAnswered(before, page.answer, this.#ledger.seen, this.#plan, clock.nowMs());
+    const { publish, duplicates, alarms, disordered, forgetBeforeMs } = step;
+    const state = { ...step.state, rowsPerSecond: this.#rate.add(publish.length, clock.nowMs()) };
+    if (!disordered && isRunning(state)) this.#ahead = { of: state.part, page: this.#ask(state) };
+    await this.#commit(state, publish, forgetBeforeMs, page.observedAtMs);
+    for (const alarm of alarms) observer.alarm(this.#origin, alarm);
+    observer.page(this.#origin, { rows: page.answer.rows.length, published: publish, duplicates });
+    if (!disordered) {
+      this.#note.stream.progress('reading');
+      return;
+    }
+    this.#note.stream.trouble('disordered', alarms.map(({ message }) => message).join('; '));
+    await clock.sleep(DISORDER_WAIT_MS, this.#interrupted);
+  }
+
+  async #failed(failure: Failure): Promise<void> {
+    const { clock, random, observer } = this.#options.environment;
+    const failuresInARow = this.#note.stream.failuresInARow + 1;
+    const nowMs = clock.nowMs();
+    const reaction = reactTo({ failure, failuresInARow, intervalMs: RETRY_MAX_MS, random: random(), nowMs });
+    this.#note.stream.trouble(reaction.state, failure.message);
+    observer.failed(this.#origin, failure, reaction);
+    await clock.sleep(reaction.waitMs, this.#interrupted);
+  }
+
+  async #commit(
+    state: BackfillState,
+    publish: readonly Row<Resource>[],
+    forgetBeforeMs: number,
+    observedAtMs: number,
+  ): Promise<void> {
+    const crowdedOut = await this.#ledger.commit({ state, publish, forgetBeforeMs, observedAtMs });
+    this.#state = state;
+    if (crowdedOut > 0) this.#options.environment.observer.crowdedOut(this.#origin, crowdedOut);
+  }
+
+  #tell(): void {
+    const { status, rowsDone, rowsLeft, rowsPerSecond } = this.#state;
+    this.#note.progress = { status, rowsDone, rowsLeft, rowsPerSecond };
+    this.#options.environment.observer.backfill(this.#origin, this.#state);
   }
 }
 
