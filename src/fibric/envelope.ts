@@ -1,9 +1,10 @@
 /** The Fibric envelope: ten fields, always all present, in this order. What is missing is null, never left out. */
 import { hash } from 'node:crypto';
+import { NAMESPACE } from './avro-schema.ts';
 import { EVENT_TYPES, type EventType, type Payload } from './events/index.ts';
 
 export const SOURCE = 'kustomer';
-export const NAMESPACE = 'fibric.kustomer';
+export { NAMESPACE };
 
 export interface Envelope {
   readonly event_id: string;
