@@ -57,7 +57,7 @@ export async function addConnection(options: AddOptions): Promise<AddResult> {
   }
   const key = (input.check ?? input.apiKey === true) ? await learn(options, planned, usedKey) : null;
   const connection = key === null ? planned : withLearned(planned, input, key);
-  const added = await store.add({ connection, token, apiKey, dropOld: input.dropOld });
+  const added = await store.add({ connection, base: existing, token, apiKey, dropOld: input.dropOld });
   return { connection: added, created: existing === undefined, key };
 }
 

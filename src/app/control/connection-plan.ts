@@ -8,6 +8,8 @@ export const MAX_LIVE_TOKENS = 2;
 
 export interface ConnectionChange {
   readonly connection: Connection;
+  /** What the change was made from: where somebody else has changed other fields since, theirs stay. */
+  readonly base?: Connection | undefined;
   /** Joins the live ones. A connection needs one of them or an API key, or nothing would ever come of it. */
   readonly token?: Secret | undefined;
   /** Afterwards only the newest token is live. */
@@ -25,7 +27,7 @@ export interface PlanContext {
 
 /** Throws `connection_conflict` when the change cannot be made. */
 export function planConnection(change: ConnectionChange, { existing, all }: PlanContext): ConnectionWithTokens {
-  const { connection } = change;
+  const connection = mergeOnto(change, existing);
   const { tenantId, connectionId, name } = connection;
   const others = all.filter((other) => other.tenantId !== tenantId || other.connectionId !== connectionId);
   if (others.some((other) => other.connectionId === connectionId)) {
@@ -40,6 +42,23 @@ export function planConnection(change: ConnectionChange, { existing, all }: Plan
     throw conflict('a connection needs a webhook token or an API key', connection);
   }
   return { ...connection, hasApiKey: apiKey !== null, webhookTokens, apiKey };
+}
+
+/** Fields that differ from the base are the change; all others are as they are now. */
+function mergeOnto({ connection, base }: ConnectionChange, existing: ConnectionWithTokens | undefined): Connection {
+  if (base === undefined || existing === undefined) return connection;
+  const { webhookTokens: _tokens, apiKey: _key, ...now } = existing;
+  return {
+    ...now,
+    ...changed(connection, base),
+    settings: { ...now.settings, ...changed(connection.settings, base.settings) },
+  };
+}
+
+function changed<T extends object>(made: T, from: T): Partial<T> {
+  const names = Object.keys(made) as (keyof T)[];
+  const differing = names.filter((name) => name !== 'settings' && made[name] !== from[name]);
+  return Object.fromEntries(differing.map((name) => [name, made[name]])) as Partial<T>;
 }
 
 function planTokens(live: readonly Secret[], { connection, token, dropOld }: ConnectionChange): readonly Secret[] {

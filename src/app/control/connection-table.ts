@@ -68,7 +68,14 @@ export class ConnectionTable {
     return owner?.kind === 'open' ? owner.stored : undefined;
   }
 
-  /** The connection without its tokens, whether they can be opened here or not; of several claims the oldest. */
+  /** The claim of one key, if it can be read. */
+  claimOf(key: string): StoredConnection | undefined {
+    const connectionId = parseConnectionKey(key)?.connectionId ?? '';
+    const entry = this.#claims.get(connectionId)?.find((one) => one.key === key);
+    return entry?.kind === 'open' ? entry.stored : undefined;
+  }
+
+  /** The connection without its secrets, whether they can be opened here or not; of several claims the oldest. */
   describe(connectionId: string): Connection | undefined {
     let oldest: DescribedConnection | undefined;
     for (const { described } of this.#claims.get(connectionId) ?? []) {

@@ -36,6 +36,12 @@ const LOOK_EVERY_MS = 50;
 /** One reserved key, so that compaction keeps one barrier of all that were ever written. */
 const BARRIER_KEY = 'barrier';
 
+interface Write {
+  readonly key: string;
+  readonly value: Buffer | null;
+  readonly writeId: string;
+}
+
 interface Waiter {
   readonly writeId: string;
   readonly done: () => void;
@@ -71,9 +77,9 @@ export class ControlTopic {
     return { following: this.#follow !== undefined, nextOffset: this.#nextOffset, failures: this.#failures };
   }
 
-  /** Writes one record (null = tombstone) and waits until it was handed over here. */
-  async write(key: string, value: Buffer | null, timeoutMs: number): Promise<void> {
-    const writing = this.#writing.then(() => this.#writeNow(key, value, timeoutMs));
+  /** Writes one record (null = tombstone) and waits until it was handed over here, under this write id. */
+  async write(key: string, value: Buffer | null, timeoutMs: number, writeId: string = randomUUID()): Promise<void> {
+    const writing = this.#writing.then(() => this.#writeNow({ key, value, writeId }, timeoutMs));
     this.#writing = writing.catch(() => undefined);
     return writing;
   }
@@ -104,13 +110,12 @@ export class ControlTopic {
     await this.#producer?.close();
   }
 
-  async #writeNow(key: string, value: Buffer | null, timeoutMs: number): Promise<void> {
+  async #writeNow({ key, value, writeId }: Write, timeoutMs: number): Promise<void> {
     const { log, topic } = this.#options;
     const deadline = new AbortController();
     const late = log.clock.sleep(timeoutMs, AbortSignal.any([deadline.signal, this.#stop.signal])).then(() => {
       throw new CodedError('log_unavailable', 'the control topic did not confirm a write in time', { timeoutMs });
     });
-    const writeId = randomUUID();
     const back = Promise.withResolvers<void>();
     const waiter: Waiter = { writeId, done: back.resolve };
     this.#waiters.add(waiter);

@@ -1,15 +1,24 @@
 /**
  * Connections, kept in the compacted control topic and in the memory of every process that follows it.
  *
- * Open resolves when everything written before has been read. Two processes that change the same connection in the same
- * moment both succeed and the later write wins: changes are made by people, one at a time.
+ * Open resolves when everything written before has been read. A write that turns out to have replaced another record than
+ * the one it was planned on (two processes changed the same connection in the same moment) is planned again on that one:
+ * both changes are kept, unless they are of the same field, where the later wins.
  */
+import { randomUUID } from 'node:crypto';
 import { CodedError } from '../../base/errors.ts';
 import type { Connection, ConnectionWithTokens } from '../../fibric/connection.ts';
+import { HEADER } from '../../kafka/headers.ts';
 import type { Log, LogRecord } from '../../kafka/port.ts';
 import type { TopicNames } from '../../kafka/topics.ts';
 import { type ConnectionChange, planConnection } from './connection-plan.ts';
-import { connectionKey, encodeConnection, NO_UNKNOWN_FIELDS } from './connection-record.ts';
+import {
+  connectionKey,
+  encodeConnection,
+  NO_UNKNOWN_FIELDS,
+  parseConnectionKey,
+  type StoredConnection,
+} from './connection-record.ts';
 import { ConnectionTable, type Problem } from './connection-table.ts';
 import { type ControlLogger, ControlTopic, type ControlTopicHealth } from './control-topic.ts';
 import type { Keyring } from './seal.ts';
@@ -67,6 +76,20 @@ export interface ConnectionStore {
   close(): Promise<void>;
 }
 
+type NewRecord = Omit<StoredConnection, 'staleSeal'>;
+
+interface Version {
+  readonly offset: number;
+  readonly removed: boolean;
+}
+
+interface Replaced {
+  readonly version: Version | undefined;
+  readonly stored: StoredConnection | undefined;
+}
+
+const MAX_ATTEMPTS = 5;
+
 export async function openConnectionStore(options: ConnectionStoreOptions): Promise<ConnectionStore> {
   const { log, keyring, logger, timeoutMs = 15_000 } = options;
   const table = new ConnectionTable(keyring);
@@ -75,12 +98,20 @@ export async function openConnectionStore(options: ConnectionStoreOptions): Prom
   const report =
     options.onProblem ??
     ((problem) => logger.error({ event: 'control.connection_problem', ...problem }, problem.message));
+  /** The latest record of each key. */
+  const versions = new Map<string, Version>();
+  /** What our own writes under way have replaced, by write id. */
+  const replaced = new Map<string, Replaced | null>();
   /** Until then a problem may be of an older record, and over with the next. */
   let caughtUp = false;
 
-  const received = ({ key, value }: LogRecord): void => {
-    if (key === null) return;
-    const change = table.apply(key.toString('utf8'), value);
+  const received = ({ key: bytes, value, headers, offset }: LogRecord): void => {
+    if (bytes === null) return;
+    const key = bytes.toString('utf8');
+    const writeId = headers[HEADER.writeId]?.toString() ?? '';
+    if (replaced.has(writeId)) replaced.set(writeId, { version: versions.get(key), stored: table.claimOf(key) });
+    if (parseConnectionKey(key) !== undefined) versions.set(key, { offset, removed: value === null });
+    const change = table.apply(key, value);
     if (change === undefined) return;
     if (change.problem !== undefined && caughtUp) report(change.problem);
     for (const listener of listeners) listener(change.connectionId);
@@ -104,6 +135,34 @@ export async function openConnectionStore(options: ConnectionStoreOptions): Prom
     return result;
   }
 
+  /** Writes what `plan` makes of the record there is; again on what another process has written meanwhile. */
+  async function put(key: string, plan: (now: StoredConnection | undefined) => NewRecord): Promise<NewRecord> {
+    let version = versions.get(key);
+    let now = table.claimOf(key);
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
+      const record = plan(now);
+      const writeId = randomUUID();
+      replaced.set(writeId, null);
+      await control.write(key, encodeConnection(record, keyring), timeoutMs, writeId).catch((error) => {
+        replaced.delete(writeId);
+        throw error;
+      });
+      const overwritten = replaced.get(writeId);
+      replaced.delete(writeId);
+      if (overwritten === null || overwritten === undefined || overwritten.version === version) return record;
+      if (overwritten.version?.removed === true) {
+        // A change does not bring back what was removed meanwhile.
+        await control.write(key, null, timeoutMs);
+        throw new CodedError('connection_unknown', 'the connection was removed meanwhile');
+      }
+      // What cannot be read here cannot be kept either.
+      if (overwritten.stored === undefined) return record;
+      version = versions.get(key);
+      now = overwritten.stored;
+    }
+    throw new CodedError('connection_conflict', 'the connection is being changed by others again and again');
+  }
+
   return {
     get: (connectionId) => table.get(connectionId),
     describe: (connectionId) => table.describe(connectionId),
@@ -111,16 +170,18 @@ export async function openConnectionStore(options: ConnectionStoreOptions): Prom
     list: () => table.list().map(({ connection }) => connection),
     add: (change) =>
       inTurn(async () => {
-        const { tenantId, connectionId } = change.connection;
-        const stored = table.stored(connectionId);
-        const existing = stored?.connection.tenantId === tenantId ? stored : undefined;
-        const all = table.list().map(({ connection }) => connection);
-        const connection = planConnection(change, { existing: existing?.connection, all });
-        const createdAtMs = existing?.createdAtMs ?? log.clock.nowMs();
-        const unknown = existing?.unknown ?? NO_UNKNOWN_FIELDS;
-        const value = encodeConnection({ connection, createdAtMs, unknown }, keyring);
-        await control.write(connectionKey(connection), value, timeoutMs);
-        return connection;
+        const key = connectionKey(change.connection);
+        const first = table.claimOf(key)?.connection;
+        const record = await put(key, (now) => {
+          const all = table.list().map(({ connection }) => connection);
+          const rebased = { ...change, base: change.base ?? first };
+          return {
+            connection: planConnection(rebased, { existing: now?.connection, all }),
+            createdAtMs: now?.createdAtMs ?? log.clock.nowMs(),
+            unknown: now?.unknown ?? NO_UNKNOWN_FIELDS,
+          };
+        });
+        return record.connection;
       }),
     remove: (connectionId, tenantId) =>
       inTurn(async () => {
@@ -137,9 +198,7 @@ export async function openConnectionStore(options: ConnectionStoreOptions): Prom
     reseal: () =>
       inTurn(async () => {
         const before = table.claims();
-        for (const stored of before) {
-          await control.write(connectionKey(stored.connection), encodeConnection(stored, keyring), timeoutMs);
-        }
+        for (const stored of before) await put(connectionKey(stored.connection), (now) => now ?? stored);
         return { sealed: before.length, stale: before.filter(({ staleSeal }) => staleSeal).length };
       }),
     onChange(listener) {

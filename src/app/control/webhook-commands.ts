@@ -116,7 +116,7 @@ export async function dropOldWebhook(work: WebhookWork): Promise<readonly string
   // Gone is what was wanted.
   if (deleted.kind !== 'ok' && deleted.status !== 404) throw refusal(deleted);
   const { webhookTokens: _tokens, apiKey: _key, ...plain } = connection;
-  await store.add({ connection: { ...plain, previousWebhookId: null }, dropOld: true });
+  await store.add({ connection: { ...plain, previousWebhookId: null }, base: connection, dropOld: true });
   return [`deleted webhook ${previousWebhookId}`, 'only the token of the new webhook is accepted now'];
 }
 
@@ -196,7 +196,7 @@ async function remember(
   const changed = { ...plain, ...ids };
   const same =
     known !== false && plain.webhookId === changed.webhookId && plain.previousWebhookId === changed.previousWebhookId;
-  if (!same) await store.add({ connection: changed, ...(token === null ? {} : { token }) });
+  if (!same) await store.add({ connection: changed, base: connection, ...(token === null ? {} : { token }) });
   if (token === null) {
     throw new CodedError(
       'kustomer_refused',

@@ -8,8 +8,10 @@ import { listConnections } from '../../../../src/app/control/connection-text.ts'
 import { createKeyring, type Keyring } from '../../../../src/app/control/seal.ts';
 import { type ConnectionStore, openConnectionStore } from '../../../../src/app/control/store.ts';
 import { Secret } from '../../../../src/base/secret.ts';
+import type { ConnectionWithTokens } from '../../../../src/fibric/connection.ts';
 import { createMemoryLog, type MemoryLog } from '../../../../src/kafka/memory/index.ts';
 import type { Append, LogRecord } from '../../../../src/kafka/port.ts';
+import { waitFor } from '../../../support/wait-for.ts';
 
 const TOPIC = 'fibric.control';
 const CANARY = 'canary-token-7f3a9b';
@@ -299,6 +301,78 @@ describe('the connection store', () => {
       expect(told).not.toContain(Buffer.from(secret).toString('base64').replace(/=+$/, ''));
       expect(told).not.toContain(Buffer.from(secret).toString('hex'));
     }
+  });
+});
+
+describe('two processes that change one connection', () => {
+  const without = ({ webhookTokens: _tokens, apiKey: _key, ...plain }: ConnectionWithTokens) => plain;
+
+  it('in the same moment keep what both changed, tokens and keys too', async () => {
+    const [one, other] = [await open(), await open()];
+    await add(one);
+    await waitFor(() => other.get('cn_a'), { message: 'the other has heard of it' });
+    for (let round = 0; round < 20; round += 1) {
+      const token = round % 2 === 0 ? { token: new Secret(`${SECOND}-${round}`) } : { dropOld: true };
+      const mine = without(one.get('cn_a') ?? expect.unreachable());
+      const theirs = without(other.get('cn_a') ?? expect.unreachable());
+      await Promise.all([
+        one.add({ connection: { ...mine, subdomain: `acme${round}` }, ...token }),
+        other.add({
+          connection: { ...theirs, settings: { ...theirs.settings, pollIntervalMs: 10_000 + round } },
+          apiKey: new Secret(`canary-key-${round}`),
+        }),
+      ]);
+      const later = await open();
+      expect(later.get('cn_a')).toMatchObject({
+        subdomain: `acme${round}`,
+        hasApiKey: true,
+        settings: { pollIntervalMs: 10_000 + round },
+      });
+      expect(later.get('cn_a')?.apiKey?.reveal()).toBe(`canary-key-${round}`);
+      expect(tokens(later)).toHaveLength(round % 2 === 0 ? 2 : 1);
+      await waitFor(() => [one, other].every((store) => store.health().nextOffset >= later.health().nextOffset), {
+        message: 'both have read on',
+      });
+    }
+  });
+
+  it('one after the other keep what was changed while the other was busy with Kustomer', async () => {
+    const [one, other] = [await open(), await open()];
+    await add(one);
+    const base = one.get('cn_a') ?? expect.unreachable();
+    const seen = changeOf(one);
+    await waitFor(() => other.get('cn_a'), { message: 'the other has heard of it' });
+    await add(other, { subdomain: 'moved', machineUser: 'a'.repeat(24) });
+    await seen;
+    await one.add({ connection: { ...without(base), webhookId: 'w1' }, base });
+    expect(one.get('cn_a')).toMatchObject({
+      subdomain: 'moved',
+      webhookId: 'w1',
+      settings: { machineUserId: 'a'.repeat(24) },
+    });
+  });
+
+  it('do not bring back what one of them removed', async () => {
+    const [one, other] = [await open(), await open()];
+    await add(one);
+    const plain = without(await waitFor(() => other.get('cn_a'), { message: 'the other has heard of it' }));
+    const outcomes = await Promise.allSettled([
+      one.remove('cn_a'),
+      other.add({ connection: { ...plain, subdomain: 'moved' } }),
+    ]);
+    const later = await open();
+    // Whichever came first: a change before the removal is removed with it.
+    expect(outcomes[0].status).toBe('fulfilled');
+    expect(later.get('cn_a')).toBeUndefined();
+    expect(later.unreadable('cn_a')).toBe(false);
+  });
+
+  it('seal again what the other has just changed, and do not undo it', async () => {
+    const [one, other] = [await open(), await open()];
+    await add(one);
+    const plain = without(await waitFor(() => other.get('cn_a'), { message: 'the other has heard of it' }));
+    await Promise.all([other.add({ connection: { ...plain, subdomain: 'moved' } }), one.reseal()]);
+    expect((await open()).get('cn_a')).toMatchObject({ subdomain: 'moved' });
   });
 });
 
