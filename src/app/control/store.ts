@@ -84,6 +84,9 @@ interface Version {
 }
 
 interface Replaced {
+  /** Of the write itself. */
+  readonly own: Version;
+  /** Of what it replaced. */
   readonly version: Version | undefined;
   readonly stored: StoredConnection | undefined;
 }
@@ -109,8 +112,9 @@ export async function openConnectionStore(options: ConnectionStoreOptions): Prom
     if (bytes === null) return;
     const key = bytes.toString('utf8');
     const writeId = headers[HEADER.writeId]?.toString() ?? '';
-    if (replaced.has(writeId)) replaced.set(writeId, { version: versions.get(key), stored: table.claimOf(key) });
-    if (parseConnectionKey(key) !== undefined) versions.set(key, { offset, removed: value === null });
+    const own: Version = { offset, removed: value === null };
+    if (replaced.has(writeId)) replaced.set(writeId, { own, version: versions.get(key), stored: table.claimOf(key) });
+    if (parseConnectionKey(key) !== undefined) versions.set(key, own);
     const change = table.apply(key, value);
     if (change === undefined) return;
     if (change.problem !== undefined && caughtUp) report(change.problem);
@@ -157,7 +161,8 @@ export async function openConnectionStore(options: ConnectionStoreOptions): Prom
       }
       // What cannot be read here cannot be kept either.
       if (overwritten.stored === undefined) return record;
-      version = versions.get(key);
+      // Should somebody have written after us, the next write finds that out.
+      version = overwritten.own;
       now = overwritten.stored;
     }
     throw new CodedError('connection_conflict', 'the connection is being changed by others again and again');
