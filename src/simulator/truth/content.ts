@@ -95,6 +95,12 @@ export function contentProblems(
     }
   }
   for (const [name, read] of Object.entries(FACTS[change.resourceType])) differ(name, [read(copy)]);
+  for (const order of (payload['orders'] as readonly Attributes[] | null | undefined) ?? []) {
+    const [made] = history.copies('kobject.order', String(order['order_id']));
+    if (made === undefined || relation('customer')(made) !== change.resourceId) {
+      problems.push(`order ${order['order_id']} is not one of this customer's`);
+    }
+  }
   if (change.eventType === 'conversation.status.changed') {
     const { previous, lastKnown, reopens } = known();
     const { status } = payload;

@@ -9,6 +9,7 @@ import { type Place, POLL_INTERVAL_MS, World } from './world.ts';
 const GRACE_MS = 5000;
 const STREAMS = 4;
 const LAST_STEPS = 10;
+const LOG_LINES = 20;
 const LOOK_EVERY_MS = 100;
 
 export interface Converged {
@@ -67,7 +68,12 @@ export async function converge(seeds: readonly string[]): Promise<readonly Conve
 
 function reportOf(world: World, places: readonly Place[], endMs: number): string {
   const failure = world.tail.failure();
-  const reports = places.map((place) => `seed ${place.seed}:\n${formatComparison(world.compare(place, endMs))}`);
+  const reports = places.map((place) => {
+    const said = world.pollerLog(place.connectionId).slice(-LOG_LINES);
+    return [`seed ${place.seed}:`, formatComparison(world.compare(place, endMs)), 'the pollers said:', ...said].join(
+      '\n',
+    );
+  });
   return [...reports, ...(failure === null ? [] : [`the reader failed: ${failure}`])].join('\n\n');
 }
 

@@ -9,7 +9,7 @@ export interface SeedPlan {
   readonly requests: readonly RequestFaultOptions[];
   /** From then on the receiver cannot be reached, until the webhook has been switched off for it. */
   readonly unreachableAt: number;
-  /** Scripted 429s, each for a while and with a short `Retry-After`. */
+  /** Scripted 429s with a short `Retry-After`. Only few in a row: who is refused again and again waits longer by himself. */
   readonly storms: readonly Storm[];
   /** From then on somebody else takes the whole budget of the minute, to the end of the phase. */
   readonly greedyAt: number;
@@ -42,8 +42,8 @@ export function seedPlan(seed: string): SeedPlan {
     ],
     unreachableAt: between(0.05, 0.4),
     storms: [
-      { at: between(0.1, 0.35), refusals: 1 + random.int(10), retryAfterS: 1 + random.int(2) },
-      { at: between(0.35, 0.6), refusals: 1 + random.int(10), retryAfterS: 1 + random.int(3) },
+      { at: between(0.1, 0.35), refusals: 1 + random.int(2), retryAfterS: 1 + random.int(2) },
+      { at: between(0.35, 0.6), refusals: 1 + random.int(2), retryAfterS: 1 + random.int(3) },
     ],
     greedyAt: between(0.7, 0.9),
     maxPageSize: random.pick([25, 500]),

@@ -83,6 +83,7 @@ export class World {
   readonly places: readonly Place[];
   readonly #polls: boolean;
   readonly #kills: number[] = [];
+  readonly #logs: string[] = [];
   #poller: Serving | undefined;
 
   private constructor(parts: Pick<World, 'site' | 'simulator' | 'gate' | 'tail' | 'places'>, polls: boolean) {
@@ -137,8 +138,10 @@ export class World {
     return world;
   }
 
-  get url(): string {
-    return this.gate.url;
+  /** What the pollers said of a connection, or of all of them, the latest last. */
+  pollerLog(connectionId: string): readonly string[] {
+    const all = [...this.#logs, this.#poller?.process.output() ?? ''].join('\n').split('\n');
+    return all.filter((line) => line.includes(`"${connectionId}"`) || /"level":[4-6]0/.test(line));
   }
 
   /** Resolves when it does its work; without polls at once. */
@@ -154,6 +157,7 @@ export class World {
     this.#kills.push(Date.now());
     poller.process.signal('SIGKILL');
     await poller.process.waitForExit(START_DEADLINE_MS);
+    this.#logs.push(poller.process.output());
   }
 
   compare(place: Place, settledMs: number): Comparison {
@@ -182,7 +186,7 @@ interface Connecting {
 
 /** As an operator does: an API key, a webhook for the events there are, and its token. */
 async function connect({ site, org, apiUrl, connectionId, receiver, polls }: Connecting): Promise<Connection> {
-  const events = EVENT_NAMES.filter((name) => /conversation|message\.create|customer\.update/.test(name));
+  const events = EVENT_NAMES.filter((name) => /\.(?:conversation|message|customer)\./.test(name));
   const webhook = org.webhooks.create({ name: 'cn-kustomer', url: receiver, events, headers: [] }, Date.now());
   if (webhook === null) throw new Error('no room for a webhook');
   const known = site.store.get(connectionId);
