@@ -1,5 +1,6 @@
 /** The poll role on a real broker, against the simulated Kustomer: processes that are killed, owners that no longer are. */
 import { expect, onTestFinished, test } from 'vitest';
+import { openBackfillOrders } from '../../src/app/poll/backfill-orders.ts';
 import { POLL_GROUP, type PollRole, startPollRole } from '../../src/app/roles/poll.ts';
 import { createLogger, createMetrics } from '../../src/app/telemetry.ts';
 import { Secret } from '../../src/base/secret.ts';
@@ -45,14 +46,14 @@ async function siteWith(options: Partial<OrgOptions>, env: Readonly<Record<strin
 }
 
 /** The role in this process, so that its limits can be raised and its producer fenced. */
-async function startRole(site: Installation, pageSize: number): Promise<PollRole> {
+async function startRole(site: Installation, pageSize: number, searchLimit = 1_000_000): Promise<PollRole> {
   const role = await startPollRole({
     settings: { ...site.settings, pollPageSize: pageSize },
     log: site.log,
     logger: createLogger('silent'),
     metrics: createMetrics(),
     connections: site.store,
-    createGate: () => createBudgetGate({ budget: { othersShare: 0, assumedLimit: 1_000_000, searchLimit: 1_000_000 } }),
+    createGate: () => createBudgetGate({ budget: { othersShare: 0, assumedLimit: 1_000_000, searchLimit } }),
     crashed: (error) => {
       throw error;
     },
@@ -156,5 +157,42 @@ test('a poller that is no longer the owner cannot commit, and what it read is re
   // Its heartbeats are accepted, so it is the owner after all: it opens anew, and reads again what it could not commit.
   await eventually(polled, { message: 'the second change', deadlineMs: 30_000, everyMs: 200 });
   expect(doubled((await rawRows(site)).map(({ row }) => row))).toEqual([]);
+  await role.close();
+});
+
+test('an order to a backfill reaches its owner within two seconds, and the live poll goes on', async () => {
+  const { site, org, startedAtMs, connect } = await siteWith({ conversations: 300, historyMs: 20 * DAY_MS });
+  await connect({ backfillSinceMs: startedAtMs - 30 * DAY_MS });
+  const role = await startRole(site, 5, 600);
+  const orders = await openBackfillOrders({ log: site.log, topic: site.names.control, logger: createLogger('silent') });
+  onTestFinished(() => orders.close());
+  const scope = { tenantId: TENANT, connectionId: CONNECTION };
+  const statuses = () => {
+    const health = role.poller.health.find(({ connectionId }) => connectionId === CONNECTION);
+    return Object.values(health?.backfill ?? {}).map(({ status }) => status);
+  };
+  const every = (status: string, deadlineMs: number): Promise<void> => {
+    const check = (): void => expect(statuses()).toEqual([status, status, status]);
+    return eventually(check, { message: `the backfill ${status}`, deadlineMs, everyMs: 20 });
+  };
+  const reading = async (): Promise<void> => expect((await rawRows(site)).length).toBeGreaterThan(30);
+  await eventually(reading, { message: 'some pages', deadlineMs: 30_000, everyMs: 200 });
+  // Messages may be through already: there are none.
+  await orders.give(scope, { paused: true, restartId: null });
+  const paused = (): void => expect(statuses()).not.toContain('running');
+  await eventually(paused, { message: 'the backfill paused', deadlineMs: 2_000, everyMs: 20 });
+  expect(statuses()).toContain('paused');
+  const before = (await rawRows(site)).length;
+  expect(before).toBeLessThan(300);
+
+  org.perform(Date.now(), (all) => all.createConversation(Date.now(), { customer: { name: 'Ada' } }));
+  const polled = async (): Promise<void> => expect((await rawRows(site)).length).toBeGreaterThanOrEqual(before + 2);
+  await eventually(polled, { message: 'the live poll', deadlineMs: 15_000, everyMs: 200 });
+  expect((await rawRows(site)).length).toBe(before + 2);
+
+  await orders.give(scope, { paused: false, restartId: null });
+  await every('done', 60_000);
+  const rows = (await rawRows(site)).map(({ row }) => row);
+  expect([...rows].sort()).toEqual([...truth(org)].sort());
   await role.close();
 });
