@@ -6,6 +6,7 @@ import type { Log } from '../../kafka/port.ts';
 import { topicNames } from '../../kafka/topics.ts';
 import { openControl } from '../control/open.ts';
 import { demoLine, runDemo } from '../demo/run.ts';
+import { SENSING_TENANT } from '../demo/sensing.ts';
 import { kafkaStage, memoryStage, type Stage } from '../demo/stage.ts';
 import { floodTargets, floodTenants, receiverUrl } from '../demo/targets.ts';
 import { openRegistry, registerEnvelopeSchema } from '../envelope-schema.ts';
@@ -33,7 +34,7 @@ const MEMORY_SESSION_TIMEOUT_MS = 1500;
 export const addDemo: AddCommand = (program, context, finish) => {
   program
     .command('demo')
-    .description('flood two tenants, kill the processor half way, and account for every change')
+    .description('flood two tenants, kill the processor half way, lose webhooks, and account for every change')
     .addOption(new Option('--log <kind>', 'the log to run on').choices(['kafka', 'memory']).default('kafka'))
     .option('--changes <n>', 'distinct changes; 20 % more are sent twice', '20000')
     .option('--rate <n>', 'sends a second (default: 1000 on Kafka, 3000 in memory)')
@@ -46,13 +47,14 @@ export const addDemo: AddCommand = (program, context, finish) => {
       const memory =
         flags.log === 'memory' ? createMemoryLog({ report: (_message, error) => crashed(error) }) : undefined;
       const log: Log = memory ?? openLog(settings, logger);
-      const tenants = floodTenants(TENANTS);
+      const flooded = floodTenants(TENANTS);
+      const tenants = [...flooded, SENSING_TENANT];
       context.print(
         `log: ${flags.log === 'memory' ? 'in memory' : settings.kafkaBrokers.join(',')}, topics ${settings.topicPrefix}*`,
       );
       let stage: Stage | undefined;
       try {
-        const targets = await prepare(log, settings, logger, tenants, flags.log === 'kafka');
+        const targets = await prepare(log, settings, logger, { tenants, flooded, hasRegistry: flags.log === 'kafka' });
         stage =
           memory !== undefined
             ? await memoryStage(memory, { ...settings, sessionTimeoutMs: MEMORY_SESSION_TIMEOUT_MS }, logger, crashed)
@@ -63,6 +65,7 @@ export const addDemo: AddCommand = (program, context, finish) => {
             changes: wholeNumber('--changes', flags.changes, 10_000_000),
             rate: wholeNumber('--rate', flags.rate ?? (memory === undefined ? '1000' : '3000'), 100_000),
             seed: flags.seed,
+            topic: topicNames(settings.topicPrefix).events(SENSING_TENANT),
             targets: targets.map((target) => ({ ...target, url: receiverUrl(url, target.connectionId) })),
             verify: {
               ...verifyAccess(settings, context.env),
@@ -82,13 +85,19 @@ export const addDemo: AddCommand = (program, context, finish) => {
     });
 };
 
+interface Preparation {
+  readonly tenants: readonly string[];
+  readonly flooded: readonly string[];
+  readonly hasRegistry: boolean;
+}
+
 /** Topics, schema and connections; returns where to flood. */
-async function prepare(log: Log, settings: Settings, logger: Logger, tenants: readonly string[], hasRegistry: boolean) {
+async function prepare(log: Log, settings: Settings, logger: Logger, { tenants, flooded, hasRegistry }: Preparation) {
   await reconcileTopics(log, topicSettings(settings), tenants);
   if (hasRegistry) await registerEnvelopeSchema(openRegistry(settings), topicNames(settings.topicPrefix), tenants);
   const store = await openControl({ log, settings, logger });
   try {
-    return await floodTargets(store, tenants);
+    return await floodTargets(store, flooded);
   } finally {
     await store.close();
   }
@@ -110,7 +119,9 @@ function demoEnvironment(env: CliContext['env']): NodeJS.ProcessEnv {
 async function removeTopics(settings: Settings, tenants: readonly string[], context: CliContext): Promise<void> {
   const cleaner = openLog(settings, createLogger('fatal'));
   const names = topicNames(settings.topicPrefix);
-  const all = [names.raw, names.state, names.dead, names.control, ...tenants.map((tenant) => names.events(tenant))];
+  const { raw, state, dead, control, cursors, enrich, budgetAsks, budgetLeases } = names;
+  const own = [raw, state, dead, control, cursors, enrich, budgetAsks, budgetLeases];
+  const all = [...own, ...tenants.map((tenant) => names.events(tenant))];
   try {
     await cleaner.admin.deleteTopics(all);
   } catch (error) {

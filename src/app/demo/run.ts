@@ -1,7 +1,8 @@
 /**
  * The demo: the whole path once, with a crash in the middle, and every change accounted for at the end.
  *
- *   topics, schema, connections → flood (duplicates, reordering) ∥ verify → SIGKILL of the processor half way → summary
+ *   topics, schema, connections → flood (duplicates, reordering) ∥ verify → SIGKILL of the processor half way
+ *   → a simulated Kustomer, with its webhooks off for a while (sensing.ts) → summary
  */
 import { createWriteStream } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -11,6 +12,7 @@ import type { FloodTarget } from '../../simulator/flood/options.ts';
 import { type FloodProgress, type FloodReport, formatFloodReport } from '../../simulator/flood/report.ts';
 import { runFlood } from '../../simulator/flood/run-flood.ts';
 import { formatVerifyReport, runVerify, type VerifyOptions, type VerifyReport } from '../verify/index.ts';
+import { runSensing, type SensingResult } from './sensing.ts';
 import type { Stage } from './stage.ts';
 
 export interface DemoOptions {
@@ -18,6 +20,8 @@ export interface DemoOptions {
   readonly rate: number;
   readonly seed: string;
   readonly targets: readonly FloodTarget[];
+  /** Of the tenant of the second act. */
+  readonly topic: string;
   readonly verify: Pick<VerifyOptions, 'access' | 'registry' | 'topicPrefix' | 'reader' | 'kafkaLib'>;
 }
 
@@ -30,6 +34,7 @@ export interface DemoIo {
 export interface DemoResult {
   readonly flood: FloodReport;
   readonly verify: VerifyReport;
+  readonly sensing: SensingResult;
   readonly ok: boolean;
 }
 
@@ -77,14 +82,37 @@ export async function runDemo(options: DemoOptions, { stage, say, signal }: Demo
     say(formatFloodReport(flood));
     say('');
     say(formatVerifyReport(verify));
-    return {
-      flood,
-      verify,
-      ok: verify.ok && flood.outcome === 'complete' && flood.notAccepted === 0 && crash !== undefined,
-    };
+    say('');
+    const sensing = await sense(options, { stage, say, signal });
+    say('');
+    for (const line of countLines(verify, sensing)) say(line);
+    const isFlooded = verify.ok && flood.outcome === 'complete' && flood.notAccepted === 0 && crash !== undefined;
+    return { flood, verify, sensing, ok: isFlooded && sensing.ok };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+async function sense({ verify, topic }: DemoOptions, { stage, say, signal }: DemoIo): Promise<SensingResult> {
+  await stage.startPoller();
+  const reading = { ...verify, clock: stage.log.clock, openLog: async () => stage.connect() };
+  return runSensing({ url: stage.url, topic, store: stage.connections, reading, say, signal });
+}
+
+/** How many envelopes of each type there were, and how they were observed: the flood's all by webhook. */
+function countLines(verify: VerifyReport, sensing: SensingResult): readonly string[] {
+  const types = new Set([...Object.keys(verify.byType), ...sensing.counts.keys()]);
+  const rows = [...types].map((type) => {
+    const { webhook = 0, poll = 0 } = sensing.counts.get(type) ?? {};
+    return { type, webhook: (verify.byType[type] ?? 0) + webhook, poll };
+  });
+  const row = (type: string, ...numbers: readonly (number | string)[]): string =>
+    `${type.padEnd(36)}${numbers.map((number) => String(number).padStart(12)).join('')}`;
+  const sorted = rows.sort((a, b) => b.webhook + b.poll - a.webhook - a.poll);
+  return [
+    row('event type', 'envelopes', 'by webhook', 'by poll'),
+    ...sorted.map(({ type, webhook, poll }) => row(type, webhook + poll, webhook, poll)),
+  ];
 }
 
 async function replaceProcessor(stage: Stage, say: DemoIo['say']): Promise<void> {

@@ -7,7 +7,9 @@ import type { MemoryLog } from '../../kafka/memory/index.ts';
 import type { Log } from '../../kafka/port.ts';
 import { WireEncoder } from '../../kafka/wire.ts';
 import { openControl } from '../control/open.ts';
+import type { ConnectionStore } from '../control/store.ts';
 import { openLog } from '../log.ts';
+import { startPolling } from '../roles/polling.ts';
 import { startProcessRole } from '../roles/process.ts';
 import type { Role } from '../roles/role.ts';
 import { startService } from '../service.ts';
@@ -17,6 +19,7 @@ import { DemoChild } from './child.ts';
 
 export interface Stage {
   readonly log: Log;
+  readonly connections: ConnectionStore;
   /** Another client of the same log; whoever gets it closes it. */
   connect(): Log;
   /** Base URL of the receiver. */
@@ -24,6 +27,7 @@ export interface Stage {
   startProcessor(): Promise<void>;
   /** SIGKILL, or what comes to the same. */
   killProcessor(): Promise<void>;
+  startPoller(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -34,17 +38,24 @@ export async function kafkaStage(log: Log, settings: Settings, env: NodeJS.Proce
   const start = (role: string) =>
     DemoChild.start({ args: ['serve', '--roles', role], env, startTimeoutMs: START_TIMEOUT_MS });
   const receiver = await start('ingest');
+  const connections = await openControl({ log, settings, logger });
   let processor: DemoChild | undefined;
+  let poller: DemoChild | undefined;
   return {
     log,
+    connections,
     connect: () => openLog(settings, logger),
     url: receiver.url,
     startProcessor: async () => {
       processor = await start('process');
     },
     killProcessor: async () => processor?.crash(),
+    startPoller: async () => {
+      poller = await start('poll');
+    },
     close: async () => {
-      await Promise.all([receiver.stop(STOP_TIMEOUT_MS), processor?.stop(STOP_TIMEOUT_MS)]);
+      await Promise.all([receiver, processor, poller].map((child) => child?.stop(STOP_TIMEOUT_MS)));
+      await connections.close();
       await log.close();
     },
   };
@@ -64,8 +75,10 @@ export async function memoryStage(
   const receiver = await startService({ ...common, roles: ['ingest'], log });
   let client: MemoryLog | undefined;
   let processor: Role | undefined;
+  let poller: Role | undefined;
   return {
     log,
+    connections,
     connect: () => log.connect(),
     url: `http://${receiver.address.address}:${receiver.address.port}`,
     startProcessor: async () => {
@@ -74,8 +87,11 @@ export async function memoryStage(
       processor = await startProcessRole({ ...common, log: client, metrics: createMetrics() });
     },
     killProcessor: async () => client?.kill(),
+    startPoller: async () => {
+      poller = await startPolling({ ...common, log: log.connect(), metrics: createMetrics() });
+    },
     close: async () => {
-      await Promise.all([receiver.close(), processor?.close()]);
+      await Promise.all([receiver.close(), processor?.close(), poller?.close()]);
       await connections.close();
     },
   };
