@@ -76,9 +76,16 @@ export function elapse(bucket: Bucket, nowMs: number): Bucket {
   return gone === 0 ? bucket : { ...bucket, held: bucket.held.slice(gone), heldCount: bucket.heldCount - count };
 }
 
+export interface Asking {
+  readonly lane: Lane;
+  /** Slots the lane leaves to those above it. */
+  readonly kept: number;
+  readonly nowMs: number;
+}
+
 /** Null when the lane may have a slot now; else when it is worth asking again. The bucket must have been `elapse`d. */
-export function waitFor(bucket: Bucket, lane: Lane, nowMs: number): number | null {
-  const room = bucket.limit - reserveOf(bucket.limit, lane) - used(bucket);
+export function waitFor(bucket: Bucket, { lane, kept, nowMs }: Asking): number | null {
+  const room = bucket.limit - kept - used(bucket);
   if (room < 1) return freedAt(bucket, 1 - room) ?? nowMs + RECHECK_MS;
   const aheadMs = Math.max(1, Math.floor(AHEAD[lane] * bucket.limit)) * interval(bucket.limit);
   const pacedMs = bucket.paceMs - aheadMs;

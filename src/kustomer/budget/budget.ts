@@ -23,7 +23,7 @@ import {
   waitFor,
   withLimit,
 } from './bucket.ts';
-import type { CallKind, Lane } from './lanes.ts';
+import { type CallKind, LANES, type Lane } from './lanes.ts';
 import { type Pause, type PauseCause, pauseAfter } from './pause.ts';
 import { type AnswerHeaders, type RateFacts, rateFacts } from './rate-headers.ts';
 import { callUntold, leftInWindow, RESET_SLACK_MS, type ServerWindow, seeWindow, windowOver } from './server-window.ts';
@@ -39,6 +39,8 @@ export interface BudgetConfig {
   readonly searchOthersShare: number;
   readonly maxPauseMs: number;
   readonly maxOpenMs: number;
+  /** Grants of the writes lane are given out ahead of need (lender.ts): what is in hand is part of what is kept for it. */
+  readonly lendsAhead: boolean;
 }
 
 export const BUDGET_DEFAULTS: BudgetConfig = {
@@ -48,6 +50,7 @@ export const BUDGET_DEFAULTS: BudgetConfig = {
   searchOthersShare: 0,
   maxPauseMs: 300_000,
   maxOpenMs: 300_000,
+  lendsAhead: false,
 };
 
 export interface Grant {
@@ -138,14 +141,17 @@ function refusal(state: BudgetState, lane: Lane, kind: CallKind): Refusal | null
       return { waitUntilMs: nowMs + RECHECK_MS, reason: 'trial' };
     }
   }
-  if (window !== null && leftInWindow(window, state.open.length) - reserveOf(state.calls.limit, lane) < 1) {
+  const inHand = state.config.lendsAhead ? state.open.filter((grant) => grant.lane === LANES[0]).length : 0;
+  const kept = Math.max(0, reserveOf(state.calls.limit, lane) - inHand);
+  if (window !== null && leftInWindow(window, state.open.length) - kept < 1) {
     if (window.resetEpochS !== null) return { waitUntilMs: window.endsAtMs + RESET_SLACK_MS, reason: 'window_empty' };
     const trialAtMs = Math.max(state.lastGrantAtMs + BLIND_TRIAL_MS, state.open.length > 0 ? nowMs + RECHECK_MS : 0);
     if (nowMs < trialAtMs) return { waitUntilMs: Math.min(trialAtMs, window.endsAtMs), reason: 'window_empty' };
   }
-  const callAtMs = waitFor(state.calls, lane, nowMs);
+  const callAtMs = waitFor(state.calls, { lane, kept, nowMs });
   if (callAtMs !== null) return { waitUntilMs: callAtMs, reason: 'share' };
-  const searchAtMs = kind === 'search' ? waitFor(state.searches, lane, nowMs) : null;
+  const keptSearches = reserveOf(state.searches.limit, lane);
+  const searchAtMs = kind === 'search' ? waitFor(state.searches, { lane, kept: keptSearches, nowMs }) : null;
   return searchAtMs === null ? null : { waitUntilMs: searchAtMs, reason: 'search_limit' };
 }
 

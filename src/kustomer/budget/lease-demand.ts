@@ -30,7 +30,7 @@ export interface Plan {
 export const WARM_MS = 60_000;
 const RETURN_AFTER_MS = 500;
 /** A store is replaced this long before it runs out. */
-const RENEW_BEFORE_MS = 1500;
+const RENEW_BEFORE_MS = 1000;
 const MAX_WANTED = 64;
 /** Below this, what the server has left is news for everybody. */
 const LITTLE_LEFT = 20;

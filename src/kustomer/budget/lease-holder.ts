@@ -111,10 +111,15 @@ export function see(before: LeaseHolder, table: LeaseTable, nowMs: number): Leas
   const answer = table.answers.find((mine) => mine.borrower === borrower);
   const answered = Math.max(answer?.sequence ?? 0, ...fresh.map(({ sequence }) => sequence));
   const { pause } = table;
-  const unmet =
-    answer === undefined
-      ? before.unmet
-      : answer.unmet.map(({ lane, kind, inMs, reason }) => ({ lane, kind, reason, untilMs: nowMs + inMs }));
+  // What was not asked for together with this is still as it was.
+  const asked = before.asked.filter(({ sequence }) => sequence <= answered).flatMap(({ wants }) => wants);
+  const answeredAlso = (other: Unmet): boolean =>
+    asked.some(({ lane, kind }) => lane === other.lane && kind === other.kind) ||
+    answer?.unmet.some(({ lane, kind }) => lane === other.lane && kind === other.kind) === true;
+  const unmet = [
+    ...before.unmet.filter((other) => nowMs < other.untilMs && !answeredAlso(other)),
+    ...(answer?.unmet ?? []).map(({ lane, kind, inMs, reason }) => ({ lane, kind, reason, untilMs: nowMs + inMs })),
+  ];
   const thawed = before.table?.pause != null && pause === null;
   const holder = {
     ...before,
@@ -237,12 +242,13 @@ export function compose(
   nowMs: number,
 ): { readonly holder: LeaseHolder; readonly message: LeaseMessage } {
   const { borrower, nextSequence: sequence, heard } = before;
-  const asked = before.asked.filter(({ atMs }) => nowMs - atMs < REASK_MS);
+  // An answer may yet come for as long as a lease of it could be used.
+  const asked = before.asked.filter(({ atMs }) => nowMs - atMs < before.times.startMs);
   const over = dueAt(before, nowMs);
   const message: LeaseMessage = {
     borrower,
     sequence,
-    waitingFrom: asked[0]?.sequence ?? sequence,
+    waitingFrom: asked.find(({ atMs }) => nowMs - atMs < REASK_MS)?.sequence ?? sequence,
     wants: [...wants],
     returns: over.map(
       ({ leaseId, ended, lapsing }): LeaseReturn => ({

@@ -41,7 +41,7 @@ const MAX_LEASES = 400;
 const TABLE_FULL_MS = 1000;
 
 export function budgetConfigOf({ budget, times }: LenderConfig): Partial<BudgetConfig> {
-  return { ...budget, maxOpenMs: times.startMs + times.callMs };
+  return { ...budget, maxOpenMs: times.startMs + times.callMs, lendsAhead: true };
 }
 
 /** The budget of an organisation nobody has asked for yet. Grant ids begin with the time, so that none comes twice even if the log is lost. */
