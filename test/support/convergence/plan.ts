@@ -34,12 +34,13 @@ export function seedPlan(seed: string): SeedPlan {
   const between = (low: number, high: number) => low + random.next() * (high - low);
   return {
     webhooks: { drop: DROP, duplicate: DUPLICATE, reorder: { fraction: 1, windowMs: REORDER_WINDOW_MS } },
-    requests: [
-      { kind: 'status', status: 503, probability: between(0.02, 0.08) },
-      { kind: 'truncate', probability: between(0.01, 0.05) },
-      { kind: 'cut', probability: between(0.01, 0.05) },
-      { kind: 'reset', probability: between(0.01, 0.05) },
-    ],
+    // Not PATCH: after a webhook could not be switched on again, the next attempt is a minute away.
+    requests: (['POST', 'GET'] as const).flatMap((method) => [
+      { method, kind: 'status', status: 503, probability: between(0.02, 0.08) } as const,
+      { method, kind: 'truncate', probability: between(0.01, 0.05) } as const,
+      { method, kind: 'cut', probability: between(0.01, 0.05) } as const,
+      { method, kind: 'reset', probability: between(0.01, 0.05) } as const,
+    ]),
     unreachableAt: between(0.05, 0.4),
     storms: [
       { at: between(0.1, 0.35), refusals: 1 + random.int(2), retryAfterS: 1 + random.int(2) },
