@@ -32,7 +32,7 @@ const PACKAGE_OWNERS: Readonly<Record<string, readonly string[]>> = {
 
 /** Rooms that decide and do nothing: the only packages they may use. */
 const PACKAGES_OF: Readonly<Record<string, readonly string[]>> = {
-  fibric: ['node:crypto', 'avsc'],
+  fibric: ['node:crypto', 'avsc', 'yaml', 'zod'],
   processors: ['node:crypto'],
 };
 

@@ -1,0 +1,16 @@
+/**
+ * What a policy may speak of: the writes of this connector. A capability that is not listed cannot be granted or denied,
+ * so that a misspelt name is told when the policy is applied and not when a command is blocked.
+ */
+export interface KnownCapability {
+  readonly name: string;
+  /** Arguments that name what is written to, so that one write in flight per value of them makes sense. */
+  readonly flightFields: readonly string[];
+}
+
+export const WRITE_CAPABILITIES: readonly KnownCapability[] = [
+  { name: 'conversation.note.write', flightFields: ['conversation_id'] },
+  { name: 'conversation.status.write', flightFields: ['conversation_id'] },
+  { name: 'conversation.assignment.write', flightFields: ['conversation_id'] },
+  { name: 'call.status.write', flightFields: ['call_id', 'conversation_id', 'customer_id'] },
+];
