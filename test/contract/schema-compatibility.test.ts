@@ -29,8 +29,8 @@ function historyOf(name: string): readonly Version[] {
 
 const names = schemaFiles(SCHEMAS).map((file) => file.replace(/\.avsc$/, ''));
 
-it('there is an envelope schema, and every file of the history belongs to a schema', () => {
-  expect(names).toContain('envelope');
+it('there are the schemas of envelopes, commands and receipts, and every file of the history belongs to one', () => {
+  expect([...names].sort()).toEqual(['envelope', 'write-command', 'write-receipt']);
   const stray = schemaFiles(HISTORY).filter((file) => !names.includes(file.replace(/\.v[0-9]+\.avsc$/, '')));
   expect(stray).toEqual([]);
 });
