@@ -43,7 +43,7 @@ export async function converge(seeds: readonly string[]): Promise<readonly Conve
   };
   const deadlineMs = endMs + POLL_INTERVAL_MS + GRACE_MS - Date.now();
   await waitFor(look, { message: 'convergence', deadlineMs, everyMs: LOOK_EVERY_MS }).catch(() => undefined);
-  if (waiting.size > 0) expect.fail(reportOf(world, [...waiting], endMs));
+  if (waiting.size > 0) expect.fail(await reportOf(world, [...waiting], endMs));
 
   // What is there twice may come late: everything pending is delivered, and every stream polled once more.
   await world.simulator.idle();
@@ -62,11 +62,11 @@ export async function converge(seeds: readonly string[]): Promise<readonly Conve
   const settling = { message: 'the last changes', deadlineMs: 4 * POLL_INTERVAL_MS, everyMs: LOOK_EVERY_MS };
   await waitFor(isSettled, settling).catch(() => undefined);
   const spoiled = world.places.filter((place) => world.compare(place, lastMs).defects.length > 0);
-  if (spoiled.length > 0) expect.fail(`after convergence:\n${reportOf(world, spoiled, lastMs)}`);
+  if (spoiled.length > 0) expect.fail(`after convergence:\n${await reportOf(world, spoiled, lastMs)}`);
   return world.places.map((place) => resultOf(world, place, endMs, took.get(place) ?? Number.NaN));
 }
 
-function reportOf(world: World, places: readonly Place[], endMs: number): string {
+async function reportOf(world: World, places: readonly Place[], endMs: number): Promise<string> {
   const failure = world.tail.failure();
   const reports = places.map((place) => {
     const said = world.pollerLog(place.connectionId).slice(-LOG_LINES);
@@ -74,7 +74,12 @@ function reportOf(world: World, places: readonly Place[], endMs: number): string
       '\n',
     );
   });
-  return [...reports, ...(failure === null ? [] : [`the reader failed: ${failure}`])].join('\n\n');
+  const health = await world.pollerHealth().catch(String);
+  return [
+    ...reports,
+    `the poller's health: ${health}`,
+    ...(failure === null ? [] : [`the reader failed: ${failure}`]),
+  ].join('\n\n');
 }
 
 function resultOf(world: World, place: Place, endMs: number, tookMs: number): Converged {

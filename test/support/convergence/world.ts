@@ -16,7 +16,7 @@ import type { Org } from '../../../src/simulator/org.ts';
 import { createSimulator, type Simulator } from '../../../src/simulator/server.ts';
 import { type Comparison, compareWithTruth } from '../../../src/simulator/truth/compare.ts';
 import { type History, recordHistory } from '../../../src/simulator/truth/history.ts';
-import { Installation, type Serving } from '../installation.ts';
+import { Installation, readiness, type Serving } from '../installation.ts';
 import { type Gate, startGate } from './gate.ts';
 import { seedPlan } from './plan.ts';
 import { Sightings } from './sightings.ts';
@@ -136,6 +136,12 @@ export class World {
     const world = new World({ site, simulator, gate, tail, places }, polls);
     await world.startPoller();
     return world;
+  }
+
+  /** What the poller says of its health, part by part. */
+  async pollerHealth(): Promise<string> {
+    const poller = this.#poller;
+    return poller === undefined ? 'there is none' : JSON.stringify(await readiness(poller.url));
   }
 
   /** What the pollers said of a connection, or of all of them, the latest last. */
