@@ -57,15 +57,27 @@ export function conversationStatusChanged(source: Source): PayloadFor<'conversat
     ...observationOf(source),
     status,
     previous_status: before,
-    reopened: reopened(before, status, counted),
+    reopened: reopened({ before, status, counted, isExact: known === null || known.missedRevisions === 0 }),
     ...facts(event),
     missed_revisions: known?.missedRevisions ?? null,
   };
 }
 
-/** Open again after done, or wherever Kustomer itself counts a reopen: a snoozed conversation may count as one. */
-function reopened(before: string | null, status: string, count: Counted | undefined): boolean | null {
-  if (status === 'open' && (before === 'done' || countRose(count))) return true;
+interface Move {
+  readonly before: string | null;
+  readonly status: string;
+  readonly counted: Counted | undefined;
+  /** Whether `before` is what the status was right before. */
+  readonly isExact: boolean;
+}
+
+/**
+ * Open again after done, or wherever Kustomer itself counts a reopen: a snoozed conversation may count as one. One that
+ * was done a while ago and is not counted may have been snoozed in between.
+ */
+function reopened({ before, status, counted, isExact }: Move): boolean | null {
+  if (status === 'open' && countRose(counted)) return true;
+  if (status === 'open' && before === 'done') return isExact ? true : null;
   return before === null ? null : false;
 }
 

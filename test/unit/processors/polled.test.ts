@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { CONNECTION_SETTINGS, type ConnectionSettings } from '../../../src/fibric/connection.ts';
 import type { KustomerEvent } from '../../../src/kustomer/event.ts';
 import { parseEvent } from '../../../src/kustomer/parse.ts';
+import type { KnownBefore } from '../../../src/processors/change.ts';
 import { SLA_SETTLE_MS } from '../../../src/processors/derive/sla.ts';
 import { derive } from '../../../src/processors/derive.ts';
 import { envelopeRecord } from '../../../src/processors/envelope.ts';
@@ -240,5 +241,37 @@ describe('whose change it was', () => {
       ['conversation.status.changed', 'machine', true],
       ['conversation.updated', null, null],
     ]);
+  });
+});
+
+describe('a reopen seen by a poll', () => {
+  const reopenedBy = (known: KnownBefore, status: string, reopenCount: number | null): unknown => {
+    const at = ago(HOUR_MS);
+    const event = shown({ rev: 9, createdAt: OLD, status, reopenCount, modificationHistory: { statusAt: at } });
+    const [candidate] = candidates(event);
+    if (candidate === undefined) throw new Error('no move of the status');
+    const attribution = { tenantId: 't', connectionId: 'c', resellerId: null, workspaceId: null };
+    const emission = { candidate, identity: candidate.identity, late: false, known };
+    const { envelope } = envelopeRecord(emission, event, { via: 'poll', machineUserId: null }, attribution);
+    return (Object.values(envelope.payload)[0] as unknown as { reopened: unknown }).reopened;
+  };
+  const knew = (status: string | null, reopenCount: number | null, missedRevisions: number | null): KnownBefore => ({
+    status,
+    reopenCount,
+    missedRevisions,
+  });
+
+  it.each<[string, KnownBefore, string, number | null, boolean | null]>([
+    ['done right before', knew('done', 0, 0), 'open', null, true],
+    ['regression: done a while ago, and snoozed since for all we know', knew('done', 0, 2), 'open', null, null],
+    ['done a while ago, and counted', knew('done', 0, 2), 'open', 1, true],
+    ['open as before, and counted in between', knew(null, 1, 4), 'open', 2, true],
+    ['open as before, not counted', knew(null, 1, 4), 'open', 1, null],
+    ['snoozed before, not counted', knew('snoozed', 1, 0), 'open', 1, false],
+    ['nothing known, whatever the count', knew(null, null, null), 'open', 3, null],
+    ['created meanwhile, and counted since', knew(null, 0, null), 'open', 1, true],
+    ['done, which is no reopen', knew('open', 0, 0), 'done', 1, false],
+  ])('%s', (_name, known, status, reopenCount, expected) => {
+    expect(reopenedBy(known, status, reopenCount)).toBe(expected);
   });
 });
