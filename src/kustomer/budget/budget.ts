@@ -9,7 +9,8 @@
  * G4 No header can stop the organisation for longer than `maxPauseMs`, and none can raise our share over the limit told.
  * G5 Every grant ends exactly once; one whose end is never told is taken as unanswered after `maxOpenMs`.
  * G6 Time never runs backwards in here, whatever the caller's clock does.
- * G7 Others may take more than their share: what the server says is left bounds us too (see server-window.ts).
+ * G7 Others may take more than their share: what the server says is left bounds us too (see server-window.ts), and of that
+ *    the lower lanes leave what writes are likely to need until the window ends.
  */
 import {
   type Bucket,
@@ -76,6 +77,13 @@ export interface BudgetState {
   /** Remains after its end until a call has succeeded. */
   readonly pause: Pause | null;
   readonly lastGrantAtMs: number;
+  readonly writes: WriteRate;
+}
+
+/** Grants of the writes lane, averaged over the last minutes. */
+interface WriteRate {
+  readonly perMs: number;
+  readonly atMs: number;
 }
 
 /** `lease`: nothing is known to stand against it, but the lender has not answered yet (see lease-holder.ts). */
@@ -87,6 +95,9 @@ export type BudgetAnswer =
 
 /** While one call tries alone, its answer decides; this often somebody looks. */
 const RECHECK_MS = 1000;
+const WRITE_MEMORY_MS = 300_000;
+/** Of the share. Beside steadily many writes, the other lanes must not starve. */
+const MOST_KEPT_FOR_WRITES = 0.04;
 /** Without a reset the end of an empty window is a guess: one call this often finds out. */
 const BLIND_TRIAL_MS = 2000;
 
@@ -105,6 +116,7 @@ export function initialBudget(config: Partial<BudgetConfig> = {}): BudgetState {
     window: null,
     pause: null,
     lastGrantAtMs: Number.NEGATIVE_INFINITY,
+    writes: { perMs: 0, atMs: 0 },
   };
 }
 
@@ -122,6 +134,7 @@ export function request(before: BudgetState, { lane, kind, nowMs }: BudgetReques
   const grant: Grant = { grantId: state.nextGrantId, kind, lane, grantedAtMs: state.nowMs };
   const granted = {
     ...state,
+    writes: lane === LANES[0] ? noteWrite(state.writes, state.nowMs) : state.writes,
     nextGrantId: state.nextGrantId + 1,
     open: [...state.open, grant],
     calls: take(state.calls, state.nowMs),
@@ -129,6 +142,21 @@ export function request(before: BudgetState, { lane, kind, nowMs }: BudgetReques
     lastGrantAtMs: state.nowMs,
   };
   return { state: granted, grant };
+}
+
+function noteWrite({ perMs, atMs }: WriteRate, nowMs: number): WriteRate {
+  return { perMs: perMs * Math.exp((atMs - nowMs) / WRITE_MEMORY_MS) + 1 / WRITE_MEMORY_MS, atMs: nowMs };
+}
+
+/**
+ * Writes to be expected until the server's window ends, and a few more. When others overdraw, what is left of the window
+ * is all there is for everybody, and the lower lanes would use it up long before its end.
+ */
+function writesUntil({ writes, nowMs, calls }: BudgetState, endsAtMs: number): number {
+  const perMs = writes.perMs * Math.exp((writes.atMs - nowMs) / WRITE_MEMORY_MS);
+  const expected = perMs * Math.max(0, endsAtMs - nowMs);
+  const wanted = expected + 2 * Math.sqrt(expected);
+  return Math.floor(Math.min(wanted, MOST_KEPT_FOR_WRITES * calls.limit));
 }
 
 type Refusal = { readonly waitUntilMs: number; readonly reason: WaitReason };
@@ -143,7 +171,8 @@ function refusal(state: BudgetState, lane: Lane, kind: CallKind): Refusal | null
   }
   const inHand = state.config.lendsAhead ? state.open.filter((grant) => grant.lane === LANES[0]).length : 0;
   const kept = Math.max(0, reserveOf(state.calls.limit, lane) - inHand);
-  if (window !== null && leftInWindow(window, state.open.length) - kept < 1) {
+  const keptInWindow = window === null || lane === LANES[0] ? 0 : Math.max(kept, writesUntil(state, window.endsAtMs));
+  if (window !== null && leftInWindow(window, state.open.length) - keptInWindow < 1) {
     if (window.resetEpochS !== null) return { waitUntilMs: window.endsAtMs + RESET_SLACK_MS, reason: 'window_empty' };
     const trialAtMs = Math.max(state.lastGrantAtMs + BLIND_TRIAL_MS, state.open.length > 0 ? nowMs + RECHECK_MS : 0);
     if (nowMs < trialAtMs) return { waitUntilMs: Math.min(trialAtMs, window.endsAtMs), reason: 'window_empty' };

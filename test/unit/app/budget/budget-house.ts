@@ -17,6 +17,7 @@ const silentMetrics: Metrics = {
   set: () => undefined,
   observe: () => undefined,
   onScrape: () => undefined,
+  values: async () => [] as never,
   text: async () => '',
   contentType: '',
 };

@@ -39,16 +39,18 @@ function day(options: Partial<DayOptions>): DayReport {
   return report;
 }
 
-function summary({ writeWaitsMs, fairWriteWaitsMs, pollWaitsMs, ...rest }: DayReport): object {
+function summary({ writeWaitsMs, ownWriteWaitsMs, pollWaitsMs, ...rest }: DayReport): object {
   const waits = (sorted: readonly number[]) => ({
     count: sorted.length,
+    p50Ms: Math.round(quantile(sorted, 0.5)),
+    p90Ms: Math.round(quantile(sorted, 0.9)),
     p99Ms: Math.round(quantile(sorted, 0.99)),
     maxMs: Math.round(sorted.at(-1) ?? 0),
   });
   return {
     ...rest,
     writes: waits(writeWaitsMs),
-    writesInFairWindows: waits(fairWriteWaitsMs),
+    writesOwn: waits(ownWriteWaitsMs),
     polls: waits(pollWaitsMs),
   };
 }
@@ -61,8 +63,11 @@ describe('a day with a backfill that never ends', () => {
     expect(report.used).toBeGreaterThanOrEqual(0.98);
     expect(report.refusedByUsAlone).toBe(0);
     expect(report.mostInAWindow).toBeLessThanOrEqual(report.share);
-    // In the others nothing is left for anybody once the greedy one has had its fill.
-    expect(quantile(report.fairWriteWaitsMs, 0.99)).toBeLessThanOrEqual(2000);
+    // While the greedy one has had its fill the server refuses everybody: that is most of all waiting, and not ours.
+    expect(quantile(report.ownWriteWaitsMs, 0.99)).toBeLessThanOrEqual(2000);
+    expect(report.unavoidable).toBeGreaterThan(0.8);
+    // What is kept for writes in a window that others overdraw: without it one write in ten waits for 2.5 s.
+    expect(quantile(report.writeWaitsMs, 0.9)).toBeLessThanOrEqual(1000);
   });
 
   it('beside one that keeps to its share: nobody is refused', { timeout: 120_000 }, () => {
@@ -85,19 +90,20 @@ describe('a day with a backfill that never ends', () => {
 
 describe('an hour of the other plans and header habits', () => {
   it.each([
-    ['the smallest plan', { limit: 300 }, 0.98],
-    ['a larger plan', { limit: 1000 }, 0.98],
-    ['the largest plan', { limit: 2000 }, 0.98],
-    ['a reset only once exceeded', { reset: 'when_exceeded' as const }, 0.98],
-    ['no reset, no Date: the window is known by its beginning', { reset: 'never' as const, date: false }, 0.96],
-    ['Retry-After instead of a reset', { reset: 'never' as const, retryAfter: true }, 0.98],
-  ])('%s', { timeout: 120_000 }, (_name, server, least) => {
+    ['the smallest plan', { limit: 300 }, 0.98, 2000],
+    ['a larger plan', { limit: 1000 }, 0.98, 2000],
+    ['the largest plan', { limit: 2000 }, 0.98, 2000],
+    ['a reset only once exceeded', { reset: 'when_exceeded' as const }, 0.98, 2000],
+    // When the window ends can only be found out by trying.
+    ['no reset, no Date: the window is known by its beginning', { reset: 'never' as const, date: false }, 0.96, 5000],
+    ['Retry-After instead of a reset', { reset: 'never' as const, retryAfter: true }, 0.98, 2000],
+  ])('%s', { timeout: 120_000 }, (_name, server, least, longestOwnMs) => {
     const full = { ...SERVER, ...server };
     const report = day({ hours: 1, server: full, writesPerMinute: full.limit / 40 });
     expect(report.used).toBeGreaterThanOrEqual(least);
     expect(report.refusedByUsAlone).toBe(0);
     expect(report.mostInAWindow).toBeLessThanOrEqual(report.share);
-    expect(quantile(report.fairWriteWaitsMs, 0.99)).toBeLessThanOrEqual(2000);
+    expect(quantile(report.ownWriteWaitsMs, 0.99)).toBeLessThanOrEqual(longestOwnMs);
   });
 
   it('no Date and clocks half a minute apart: slower beside the greedy one, never over our share', {

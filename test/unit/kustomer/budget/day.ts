@@ -35,10 +35,12 @@ export interface DayReport {
   readonly overdrawnWindows: number;
   readonly mostInAWindow: number;
   readonly mostSearchesInAWindow: number;
-  /** Sorted. */
+  /** Sorted. From the wish to write until the start of the call that was answered, whatever lay between. */
   readonly writeWaitsMs: readonly number[];
-  /** Sorted; those begun in windows where the others kept to their share. */
-  readonly fairWriteWaitsMs: readonly number[];
+  /** Sorted; of each wait what lay outside the spans in which the server would have refused anybody: ours to answer for. */
+  readonly ownWriteWaitsMs: readonly number[];
+  /** Part of all waiting for writes that nobody could have avoided. */
+  readonly unavoidable: number;
   readonly pollWaitsMs: readonly number[];
   readonly searches: number;
 }
@@ -58,6 +60,11 @@ export function quantile(sorted: readonly number[], q: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? 0;
 }
 
+interface Wish {
+  readonly kind: CallKind;
+  readonly sinceMs: number;
+}
+
 interface Event {
   readonly atMs: number;
   readonly run: () => void;
@@ -74,13 +81,18 @@ export function simulateDay(options: DayOptions): DayReport {
   const heap: Event[] = [];
   let nowMs = startMs;
   let state: BudgetState = initialBudget(options.budget);
-  const waiting: Record<Lane, { kind: CallKind; sinceMs: number }[]> = {
+  const waiting: Record<Lane, Wish[]> = {
     writes: [],
     probes: [],
     poll: [],
     backfill: [],
   };
-  const waits: Record<Lane, { atMs: number; ms: number }[]> = { writes: [], probes: [], poll: [], backfill: [] };
+  const waits: Record<Lane, { sinceMs: number; startedMs: number }[]> = {
+    writes: [],
+    probes: [],
+    poll: [],
+    backfill: [],
+  };
   let wakeMs = Number.POSITIVE_INFINITY;
 
   const at = (atMs: number, run: () => void): void => {
@@ -109,7 +121,8 @@ export function simulateDay(options: DayOptions): DayReport {
     return top;
   };
 
-  const call = (lane: Lane, kind: CallKind): number | null => {
+  const call = (lane: Lane, { kind, sinceMs }: Wish): number | null => {
+    const startedMs = nowMs;
     const answer = request(state, { lane, kind, nowMs });
     state = answer.state;
     if ('waitUntilMs' in answer) return answer.waitUntilMs;
@@ -118,7 +131,8 @@ export function simulateDay(options: DayOptions): DayReport {
       const { status, headers } = server.ours(nowMs, kind === 'search');
       at(nowMs + options.latencyMs(random), () => {
         state = observe(state, { grant, status, headers, nowMs, random: random() });
-        if (status === 429) waiting[lane].unshift({ kind, sinceMs: nowMs });
+        if (status === 429) waiting[lane].unshift({ kind, sinceMs });
+        else waits[lane].push({ sinceMs, startedMs });
         pump();
       });
     });
@@ -130,18 +144,16 @@ export function simulateDay(options: DayOptions): DayReport {
     for (const lane of ['writes', 'probes', 'poll'] as const) {
       const queue = waiting[lane];
       while (queue.length > 0 && state.open.length < MAX_OPEN) {
-        const { kind, sinceMs } = queue[0] as { kind: CallKind; sinceMs: number };
-        const untilMs = call(lane, kind);
+        const untilMs = call(lane, queue[0] as Wish);
         if (untilMs !== null) {
           nextMs = Math.min(nextMs, untilMs);
           break;
         }
-        waits[lane].push({ atMs: sinceMs, ms: nowMs - sinceMs });
         queue.shift();
       }
     }
     while (state.open.length < MAX_OPEN) {
-      const untilMs = call('backfill', options.backfill);
+      const untilMs = call('backfill', waiting.backfill.shift() ?? { kind: options.backfill, sinceMs: nowMs });
       if (untilMs === null) continue;
       nextMs = Math.min(nextMs, untilMs);
       break;
@@ -190,7 +202,11 @@ export function simulateDay(options: DayOptions): DayReport {
   const othersShare = limit - share;
   const kept = (window: { theirs: number }): boolean => window.theirs <= othersShare;
   const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
-  const sorted = (values: readonly { ms: number }[]): number[] => values.map(({ ms }) => ms).sort((a, b) => a - b);
+  const waitsOf = (lane: Lane): number[] => waits[lane].map(({ sinceMs, startedMs }) => startedMs - sinceMs);
+  const ownWaits = waits.writes.map(
+    ({ sinceMs, startedMs }) => startedMs - sinceMs - server.exhaustedMs(sinceMs, startedMs),
+  );
+  const ascending = (values: readonly number[]): number[] => [...values].sort((a, b) => a - b);
   return {
     share,
     windows: whole.length,
@@ -202,9 +218,10 @@ export function simulateDay(options: DayOptions): DayReport {
     overdrawnWindows: whole.filter((window) => !kept(window)).length,
     mostInAWindow: Math.max(...[...server.windows.values()].map(({ ours }) => ours)),
     mostSearchesInAWindow: Math.max(...[...server.windows.values()].map(({ ourSearches }) => ourSearches)),
-    writeWaitsMs: sorted(waits.writes),
-    fairWriteWaitsMs: sorted(waits.writes.filter(({ atMs }) => kept(server.windowOf(atMs)))),
-    pollWaitsMs: sorted(waits.poll),
+    writeWaitsMs: ascending(waitsOf('writes')),
+    ownWriteWaitsMs: ascending(ownWaits),
+    unavoidable: 1 - sum(ownWaits) / Math.max(1, sum(waitsOf('writes'))),
+    pollWaitsMs: ascending(waitsOf('poll')),
     searches: sum(whole.map(({ ourSearches }) => ourSearches)),
   };
 }

@@ -18,6 +18,8 @@ export interface WindowCount {
   ourSearches: number;
   theirs: number;
   ourRefusals: number;
+  /** From then to the window's end everybody is refused. */
+  exhaustedAtMs: number;
 }
 
 const WINDOW_MS = 60_000;
@@ -37,7 +39,7 @@ export class ServerModel {
     const index = Math.floor((atMs - this.#options.offsetMs) / WINDOW_MS);
     let window = this.windows.get(index);
     if (window === undefined) {
-      window = { ours: 0, ourSearches: 0, theirs: 0, ourRefusals: 0 };
+      window = { ours: 0, ourSearches: 0, theirs: 0, ourRefusals: 0, exhaustedAtMs: Number.POSITIVE_INFINITY };
       this.windows.set(index, window);
     }
     return window;
@@ -53,6 +55,7 @@ export class ServerModel {
     const window = this.windowOf(atMs);
     if (window.ours + window.theirs >= this.limit) return false;
     window.theirs += 1;
+    this.#note(window, atMs);
     return true;
   }
 
@@ -64,8 +67,23 @@ export class ServerModel {
     else {
       window.ours += 1;
       if (search) window.ourSearches += 1;
+      this.#note(window, atMs);
     }
     return { status: refused ? 429 : 200, headers: this.#headers(atMs, window, refused) };
+  }
+
+  /** How much of a span the server would have answered 429, whoever had asked. */
+  exhaustedMs(fromMs: number, toMs: number): number {
+    let total = 0;
+    for (let atMs = fromMs; atMs < toMs; atMs = this.endOfWindow(atMs)) {
+      const untilMs = Math.min(toMs, this.endOfWindow(atMs));
+      total += Math.max(0, untilMs - Math.max(atMs, this.windowOf(atMs).exhaustedAtMs));
+    }
+    return total;
+  }
+
+  #note(window: WindowCount, atMs: number): void {
+    if (window.ours + window.theirs >= this.limit) window.exhaustedAtMs = Math.min(window.exhaustedAtMs, atMs);
   }
 
   #headers(atMs: number, window: WindowCount, refused: boolean): AnswerHeaders {
