@@ -161,6 +161,42 @@ export const ERROR_TABLE = {
     meaning:
       'A cursor was written by a newer version or damaged; its stream stands still rather than read everything again.',
   },
+  // acting
+  command_invalid: { disposition: 'refuse', meaning: 'The command does not validate; its receipt says where.' },
+  idempotency_conflict: {
+    disposition: 'refuse',
+    meaning: 'The idempotency key already stands for another action or other arguments; use another key.',
+  },
+  outcome_unknown: {
+    disposition: 'park',
+    meaning:
+      'It could not be established whether the write happened; a person decides (applied, or not applied) before the key is used again.',
+  },
+  deadline_passed: { disposition: 'refuse', meaning: 'The deadline of the command passed before it could be sent.' },
+  policy_blocked: {
+    disposition: 'refuse',
+    meaning: 'The policy does not allow the command; the receipt names the rule.',
+  },
+  limit_reached: { disposition: 'refuse', meaning: 'The limit of a policy rule is used up for now.' },
+  confirmation_pending: { disposition: 'refuse', meaning: 'A command with this key waits for its approval.' },
+  confirmation_expired: { disposition: 'refuse', meaning: 'Nobody approved the command in time.' },
+  confirmation_rejected: { disposition: 'refuse', meaning: 'A person refused to approve the command.' },
+  attempts_exhausted: {
+    disposition: 'refuse',
+    meaning:
+      'Kustomer did not take the write in as many attempts, or as long, as a command may have. It surely was not done.',
+  },
+  ledger_unreadable: {
+    disposition: 'fatal',
+    meaning:
+      'An entry of the ledger was written by a newer version or damaged; its partition stands still rather than send twice.',
+  },
+  // policy
+  policy_state_unreadable: {
+    disposition: 'fatal',
+    meaning:
+      'A policy, a quota or an approval in the log was written by a newer version or damaged. Going on without it could allow what it forbids.',
+  },
   // configuration and secrets
   config_invalid: { disposition: 'refuse', meaning: 'One or more settings are missing or wrong.' },
   connection_conflict: {

@@ -1,0 +1,40 @@
+/** Progress as the value of one record of the ledger topic. Two bytes an unfinished record, or less, in any span we allow. */
+import { CodedError } from '../../base/errors.ts';
+import { ByteReader, ByteWriter } from '../bytes.ts';
+import type { Progress } from './offsets.ts';
+
+const VERSION = 1;
+
+export function encodeProgress({ commitOffset, nextOffset, unfinished }: Progress): Buffer {
+  const writer = new ByteWriter().byte(VERSION).number(commitOffset).number(nextOffset).number(unfinished.length);
+  let last = commitOffset;
+  for (const offset of unfinished) {
+    writer.number(offset - last);
+    last = offset;
+  }
+  return writer.finish();
+}
+
+/** Throws `ledger_unreadable`. */
+export function decodeProgress(bytes: Buffer): Progress {
+  try {
+    return read(new ByteReader(bytes));
+  } catch (cause) {
+    throw new CodedError('ledger_unreadable', 'The progress of a partition cannot be read', {}, { cause });
+  }
+}
+
+function read(reader: ByteReader): Progress {
+  const version = reader.byte();
+  if (version !== VERSION) throw new RangeError(`version ${version}`);
+  const commitOffset = reader.number();
+  const nextOffset = reader.number();
+  const unfinished: number[] = [];
+  let last = commitOffset;
+  for (let left = reader.number(); left > 0; left--) {
+    last += reader.number();
+    unfinished.push(last);
+  }
+  if (!reader.isAtEnd || last > nextOffset) throw new RangeError('the parts do not fit together');
+  return { commitOffset, nextOffset, unfinished };
+}
