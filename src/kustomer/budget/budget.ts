@@ -5,7 +5,8 @@
  *    searches than our share of the search limit (see bucket.ts B1).
  * G2 What is refused to a lane is refused to every lane below it, for calls and for searches (B2).
  * G3 A 429 stops every lane, for `Retry-After`, else until the reset, else for a backoff; answers that were under way
- *    when it began do not add to the backoff. After it one call tries alone; the rest follows its answer.
+ *    when it began do not add to the backoff. After it one call tries alone; the rest follows its answer. If none comes
+ *    for TRIAL_PATIENCE_MS, another one tries: a process that was killed with the first must not stop everybody.
  * G4 No header can stop the organisation for longer than `maxPauseMs`, and none can raise our share over the limit told.
  * G5 Every grant ends exactly once; one whose end is never told is taken as unanswered after `maxOpenMs`.
  * G6 Time never runs backwards in here, whatever the caller's clock does.
@@ -95,6 +96,8 @@ export type BudgetAnswer =
 
 /** While one call tries alone, its answer decides; this often somebody looks. */
 const RECHECK_MS = 1000;
+/** A call that tries alone holds up the others at most this long; most answers take a tenth of a second. */
+const TRIAL_PATIENCE_MS = 5000;
 const WRITE_MEMORY_MS = 300_000;
 /** Of the share. Beside steadily many writes, the other lanes must not starve. */
 const MOST_KEPT_FOR_WRITES = 0.04;
@@ -165,7 +168,10 @@ function refusal(state: BudgetState, lane: Lane, kind: CallKind): Refusal | null
   const { nowMs, pause, window } = state;
   if (pause !== null) {
     if (nowMs < pause.untilMs) return { waitUntilMs: pause.untilMs, reason: 'paused' };
-    if (state.open.some(({ grantId }) => grantId >= pause.fromGrantId)) {
+    // One that is not heard of for so long was given to somebody who has died: another tries.
+    const isTrying = ({ grantId, grantedAtMs }: Grant) =>
+      grantId >= pause.fromGrantId && nowMs < grantedAtMs + TRIAL_PATIENCE_MS;
+    if (state.open.some(isTrying)) {
       return { waitUntilMs: nowMs + RECHECK_MS, reason: 'trial' };
     }
   }

@@ -221,6 +221,18 @@ describe('a 429 (G3, G4)', () => {
   });
 });
 
+it('a trial given to somebody who died with it holds the others up for seconds, not until it lapses (G3, regression)', () => {
+  const it = budget();
+  it.tell(it.grant(NOW_MS), NOW_MS, { 'retry-after': '1' }, 429);
+  it.grant(NOW_MS + 1000);
+  expect(it.ask(NOW_MS + 5999)).toMatchObject({ reason: 'trial' });
+  const next = it.grant(NOW_MS + 6000);
+  // It alone, again.
+  expect(it.ask(NOW_MS + 6001)).toMatchObject({ reason: 'trial' });
+  it.tell(next, NOW_MS + 6100, { 'x-ratelimit-limit': '1000', 'x-ratelimit-remaining': '998' });
+  expect(it.ask(NOW_MS + 6101)).toHaveProperty('grant');
+});
+
 it('a storm of calls that were not sent holds nobody up afterwards (regression)', () => {
   let state: BudgetState = initialBudget();
   for (let index = 0; index < 10_000; index += 1) {
