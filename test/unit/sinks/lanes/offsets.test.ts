@@ -1,0 +1,151 @@
+/** Cites the invariants of offsets.ts (F). */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { hasCode } from '../../../../src/base/errors.ts';
+import { Offsets, type Progress } from '../../../../src/sinks/lanes/offsets.ts';
+import { decodeProgress, encodeProgress } from '../../../../src/sinks/lanes/progress-codec.ts';
+
+type Command =
+  | { readonly kind: 'see'; readonly gap: number }
+  | { readonly kind: 'finish'; readonly which: number }
+  | { readonly kind: 'crash' };
+
+const command: fc.Arbitrary<Command> = fc.oneof(
+  { weight: 5, arbitrary: fc.record({ kind: fc.constant('see' as const), gap: fc.constantFrom(0, 0, 0, 1, 3) }) },
+  { weight: 5, arbitrary: fc.record({ kind: fc.constant('finish' as const), which: fc.nat(20) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('crash' as const) }) },
+);
+
+/** A partition whose records are at `log`; whoever reads it begins at what is committed and sees every record in turn. */
+class Model {
+  readonly log: number[] = [];
+  readonly finished = new Set<number>();
+  readonly inHand = new Set<number>();
+  offsets = new Offsets(0, null);
+  position = 0;
+  committed: Progress = { commitOffset: 0, nextOffset: 0, unfinished: [] };
+
+  see(gap: number): void {
+    if (this.position === this.log.length) this.log.push((this.log.at(-1) ?? -1) + 1 + gap);
+    const offset = this.log[this.position++] as number;
+    const expected = this.finished.has(offset) ? 'known' : 'new';
+    expect(this.offsets.look(offset), `offset ${offset}`).toBe(expected);
+    this.offsets.see(offset);
+    expect(this.offsets.look(offset)).toBe('known');
+    if (expected === 'new') this.inHand.add(offset);
+  }
+
+  finish(which: number): void {
+    const offset = [...this.inHand][which % Math.max(1, this.inHand.size)];
+    if (offset === undefined) return;
+    this.offsets.finish(offset);
+    this.inHand.delete(offset);
+    this.finished.add(offset);
+  }
+
+  crash(): void {
+    this.committed = decodeProgress(encodeProgress(this.offsets.progress));
+    this.offsets = new Offsets(this.committed.commitOffset, this.committed);
+    this.inHand.clear();
+    this.position = this.log.findIndex((offset) => offset >= this.committed.commitOffset);
+    if (this.position === -1) this.position = this.log.length;
+  }
+
+  check(): void {
+    const unfinished = this.log.filter((offset) => !this.finished.has(offset));
+    const { commitOffset, progress } = this.offsets;
+    for (const offset of unfinished) expect(offset).toBeGreaterThanOrEqual(commitOffset);
+    expect(progress.commitOffset).toBe(commitOffset);
+    expect(progress.unfinished).toEqual(unfinished.filter((offset) => offset < progress.nextOffset));
+    expect(this.offsets.span).toBeGreaterThanOrEqual(0);
+    const [first] = unfinished;
+    expect(commitOffset).toBe(first !== undefined && first < progress.nextOffset ? first : progress.nextOffset);
+  }
+}
+
+describe('the offsets of a partition', () => {
+  it('F1 F2 F3: commit below the lowest unfinished, and know what is finished, also after a crash', () => {
+    fc.assert(
+      fc.property(fc.array(command, { maxLength: 60 }), (commands) => {
+        const model = new Model();
+        for (const each of commands) {
+          if (each.kind === 'see') model.see(each.gap);
+          else if (each.kind === 'finish') model.finish(each.which);
+          else model.crash();
+          model.check();
+        }
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
+  it('F4: do not believe the progress of another offset: a recreated topic would be skipped in silence', () => {
+    const progress = { commitOffset: 500, nextOffset: 1000, unfinished: [500, 700] };
+    const rewound = new Offsets(0, progress);
+    expect([rewound.look(0), rewound.look(600), rewound.look(999)]).toEqual(['new', 'new', 'new']);
+    const ours = new Offsets(500, progress);
+    expect([ours.look(499), ours.look(500), ours.look(600), ours.look(700), ours.look(1000)]).toEqual([
+      'known',
+      'new',
+      'known',
+      'new',
+      'new',
+    ]);
+  });
+
+  it('F1: pass by what retention took away', () => {
+    const offsets = new Offsets(5, { commitOffset: 5, nextOffset: 20, unfinished: [5, 9] });
+    expect(offsets.commitOffset).toBe(5);
+    offsets.see(10);
+    expect(offsets.commitOffset).toBe(20);
+  });
+
+  it('refuse to finish what is not in hand', () => {
+    const offsets = new Offsets(5, null);
+    offsets.see(5);
+    expect(() => offsets.finish(6)).toThrow(RangeError);
+    expect(offsets.commitOffset).toBe(5);
+  });
+});
+
+describe('progress as bytes', () => {
+  const progress = fc
+    .record({ commitOffset: fc.nat(2 ** 40), gaps: fc.array(fc.integer({ min: 1, max: 100_000 }), { maxLength: 50 }) })
+    .map(({ commitOffset, gaps }): Progress => {
+      let last = commitOffset;
+      const unfinished = gaps.map((gap, index) => {
+        if (index > 0) last += gap;
+        return last;
+      });
+      return { commitOffset, nextOffset: last + 1, unfinished };
+    });
+
+  it('come back as they were', () => {
+    fc.assert(
+      fc.property(progress, (value) => {
+        expect(decodeProgress(encodeProgress(value))).toEqual(value);
+      }),
+    );
+  });
+
+  it('fit one record of state, however the unfinished ones lie in the span that is allowed', () => {
+    const spread = Array.from({ length: 10_000 }, (_, index) => index * 100);
+    const near = Array.from({ length: 9_999 }, (_, index) => index);
+    for (const unfinished of [spread, [...near, 999_999]])
+      expect(encodeProgress({ commitOffset: 0, nextOffset: 1_000_000, unfinished }).length).toBeLessThan(25_000);
+  });
+
+  it('are refused when cut or of another version', () => {
+    const bytes = encodeProgress({ commitOffset: 300, nextOffset: 900, unfinished: [300, 700] });
+    const code = (damaged: Buffer) => {
+      try {
+        return decodeProgress(damaged);
+      } catch (error) {
+        return hasCode(error, 'ledger_unreadable') ? 'refused' : error;
+      }
+    };
+    for (let length = 0; length < bytes.length; length++) expect(code(bytes.subarray(0, length))).toBe('refused');
+    expect(code(Buffer.concat([bytes, Buffer.of(0)]))).toBe('refused');
+    expect(code(Buffer.concat([Buffer.of(2), bytes.subarray(1)]))).toBe('refused');
+  });
+});

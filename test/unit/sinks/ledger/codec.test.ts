@@ -1,0 +1,72 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { hasCode } from '../../../../src/base/errors.ts';
+import { decodeEntry, encodeEntry, MAX_ENTRY_BYTES, MAX_TEXT_LENGTH } from '../../../../src/sinks/ledger/codec.ts';
+import { entry } from './arbitraries.ts';
+
+function isRefused(bytes: Buffer): boolean {
+  try {
+    decodeEntry(bytes);
+    return false;
+  } catch (error) {
+    if (hasCode(error, 'ledger_unreadable')) return true;
+    throw error;
+  }
+}
+
+describe('entries as bytes', () => {
+  it('come back as they were, whatever they hold', () => {
+    fc.assert(
+      fc.property(entry, (value) => {
+        expect(decodeEntry(encodeEntry(value))).toEqual(value);
+      }),
+      { numRuns: 10_000 },
+    );
+  });
+
+  it('are refused when cut, lengthened, or of a version or kind that is not known', () => {
+    fc.assert(
+      fc.property(entry, fc.nat(), (value, at) => {
+        const bytes = encodeEntry(value);
+        expect(isRefused(bytes.subarray(0, at % bytes.length))).toBe(true);
+        expect(isRefused(Buffer.concat([bytes, Buffer.of(0)]))).toBe(true);
+        expect(isRefused(Buffer.concat([Buffer.of(2), bytes.subarray(1)]))).toBe(true);
+        expect(isRefused(Buffer.concat([bytes.subarray(0, 1), Buffer.of(5), bytes.subarray(2)]))).toBe(true);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it('damaged, are read as something or refused; nothing else is thrown', () => {
+    fc.assert(
+      fc.property(entry, fc.nat(), fc.nat(255), (value, at, byte) => {
+        const bytes = encodeEntry(value);
+        bytes[at % bytes.length] = byte;
+        isRefused(bytes);
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
+  it('take 60 bytes for what is kept longest', () => {
+    const done = encodeEntry({
+      kind: 'done',
+      fingerprint: 'a'.repeat(32),
+      receiptId: `rc_${'b'.repeat(32)}`,
+      atMs: 1_800_000_000_000,
+      vendorId: 'c'.repeat(24),
+    });
+    expect(done.length).toBeLessThanOrEqual(60);
+  });
+
+  it('stay within the bound that room is kept for, with the longest texts; longer ones are refused', () => {
+    const longest = '\uffff'.repeat(MAX_TEXT_LENGTH);
+    const policy = { policy: longest, version: Number.MAX_SAFE_INTEGER, rule: longest, tier: 3 };
+    const names = { tenantId: longest, connectionId: longest, capability: longest };
+    const subject = { ...names, entityKey: longest, idempotencyKey: longest, commandId: longest };
+    const common = { fingerprint: 'a'.repeat(32), receiptId: longest };
+    const held = { kind: 'held' as const, ...common, atMs: 2 ** 52, expiresAtMs: 2 ** 52, subject, policy };
+    expect(encodeEntry(held).length).toBeLessThanOrEqual(MAX_ENTRY_BYTES);
+    expect(() => encodeEntry({ ...held, receiptId: `${longest}x` })).toThrow(RangeError);
+  });
+});
