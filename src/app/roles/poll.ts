@@ -76,6 +76,7 @@ export async function startPollRole(options: PollRoleOptions): Promise<PollRole>
       overlapMs: settings.pollOverlapMs,
       pageSize: settings.pollPageSize,
       horizonMs: HORIZON_MS,
+      stateRetentionMs: settings.stateRetentionMs,
       ...options.poll,
     },
     observer: createPollObserver({

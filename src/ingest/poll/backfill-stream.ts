@@ -3,7 +3,6 @@
  * while the last one is being committed, so that the search limit and not our own waiting sets the pace.
  */
 import { hasCode } from '../../base/errors.ts';
-import type { Resource } from '../../kustomer/client/documents.ts';
 import type { Failure } from '../../kustomer/client/outcome.ts';
 import {
   type BackfillPart,
@@ -15,14 +14,13 @@ import {
 } from './backfill-plan.ts';
 import { backfillName, decodeBackfill, encodeBackfill } from './cursor-record.ts';
 import type { BackfillNote } from './health.ts';
-import { Ledger } from './ledger.ts';
+import { Ledger, type Progress } from './ledger.ts';
 import { type StreamOptions, sleepUntil } from './live-stream.ts';
 import { type PageAnswered, readPage } from './page-reader.ts';
 import { liveFromMs } from './plan.ts';
 import type { PollOrigin } from './ports.ts';
 import { RateMeter } from './rate-meter.ts';
 import { reactTo } from './reaction.ts';
-import type { Row } from './streams.ts';
 import { boundOf } from './walk.ts';
 
 const DISORDER_WAIT_MS = 5_000;
@@ -106,7 +104,7 @@ class BackfillRun {
     const state = planBackfill(this.#state, wish, this.#plan, nowMs);
     if (state === this.#state) return;
     const forgetBeforeMs = state.part === null ? Number.POSITIVE_INFINITY : boundOf(state.part.walk);
-    await this.#commit(state, [], forgetBeforeMs, nowMs);
+    await this.#commit({ state, publish: [], forgetBeforeMs, serverMs: nowMs, observedAtMs: nowMs });
   }
 
   /** One page, or what came instead of it. */
@@ -135,7 +133,8 @@ class BackfillRun {
     const { publish, duplicates, alarms, disordered, forgetBeforeMs } = step;
     const state = { ...step.state, rowsPerSecond: this.#rate.add(publish.length, clock.nowMs()) };
     if (!disordered && isRunning(state)) this.#ahead = { of: state.part, page: this.#ask(state) };
-    await this.#commit(state, publish, forgetBeforeMs, page.observedAtMs);
+    const { serverMs, observedAtMs } = page;
+    await this.#commit({ state, publish, forgetBeforeMs, serverMs, observedAtMs });
     for (const alarm of alarms) observer.alarm(this.#origin, alarm);
     observer.page(this.#origin, { rows: page.answer.rows.length, published: publish, duplicates });
     if (!disordered) {
@@ -156,14 +155,9 @@ class BackfillRun {
     await clock.sleep(reaction.waitMs, this.#interrupted);
   }
 
-  async #commit(
-    state: BackfillState,
-    publish: readonly Row<Resource>[],
-    forgetBeforeMs: number,
-    observedAtMs: number,
-  ): Promise<void> {
-    const crowdedOut = await this.#ledger.commit({ state, publish, forgetBeforeMs, observedAtMs });
-    this.#state = state;
+  async #commit(progress: Progress<BackfillState>): Promise<void> {
+    const crowdedOut = await this.#ledger.commit(progress);
+    this.#state = progress.state;
     if (crowdedOut > 0) this.#options.environment.observer.crowdedOut(this.#origin, crowdedOut);
   }
 
@@ -181,8 +175,9 @@ function openLedger(
   note: BackfillNote,
   origin: PollOrigin,
 ): Ledger<BackfillState> | undefined {
-  const { rawTopic, observer } = environment;
-  const common = { owned, connection, rawTopic, stream: spec.name, channel: 'backfill' } as const;
+  const { rawTopic, observer, settings } = environment;
+  const { stateRetentionMs } = settings;
+  const common = { owned, connection, rawTopic, stateRetentionMs, stream: spec.name, channel: 'backfill' } as const;
   try {
     return new Ledger({ ...common, name: backfillName(spec.name), decode: decodeBackfill, encode: encodeBackfill });
   } catch (error) {

@@ -3,7 +3,7 @@ import type { ConnectionWithTokens } from '../../fibric/connection.ts';
 import type { Resource } from '../../kustomer/client/documents.ts';
 import { originHeaders } from '../raw-record.ts';
 import { cursorKey, type Stored, seenKey } from './cursor-record.ts';
-import { type PolledChannel, polledRecord } from './polled-record.ts';
+import { type PolledChannel, polledRecord, sinceOf } from './polled-record.ts';
 import type { Owned } from './ports.ts';
 import { Seen } from './seen.ts';
 import type { Row, StreamName } from './streams.ts';
@@ -12,6 +12,7 @@ export interface LedgerOptions<S> {
   readonly owned: Owned;
   readonly connection: ConnectionWithTokens;
   readonly rawTopic: string;
+  readonly stateRetentionMs: number;
   readonly stream: StreamName;
   readonly channel: PolledChannel;
   /** Last part of the key. */
@@ -24,6 +25,8 @@ export interface Progress<S> {
   readonly state: S;
   readonly publish: readonly Row<Resource>[];
   readonly forgetBeforeMs: number;
+  /** By the server's clock, and by ours. */
+  readonly serverMs: number;
   readonly observedAtMs: number;
 }
 
@@ -47,14 +50,20 @@ export class Ledger<S> {
   }
 
   /** Rows and cursor in one transaction. Nothing is written when nothing has changed. Returns the rows crowded out. */
-  async commit({ state, publish, forgetBeforeMs, observedAtMs }: Progress<S>): Promise<number> {
-    const { owned, connection, rawTopic, stream, channel, encode } = this.#options;
+  async commit({ state, publish, forgetBeforeMs, serverMs, observedAtMs }: Progress<S>): Promise<number> {
+    const { owned, connection, rawTopic, stream, channel, encode, stateRetentionMs } = this.#options;
     const change = this.seen.plan(publish, forgetBeforeMs);
     const record = encode({ state, seen: change.range });
     if (publish.length === 0 && change.slots.size === 0 && this.#record?.equals(record)) return 0;
     const origin = originHeaders(connection, channel);
-    const sinceMs = connection.settings.backfillSinceMs ?? connection.startedAtMs;
-    const appends = publish.map((row) => polledRecord({ topic: rawTopic, origin, stream, row, observedAtMs, sinceMs }));
+    const { startedAtMs, settings } = connection;
+    const bounds = { startedAtMs, backfillSinceMs: settings.backfillSinceMs, stateRetentionMs };
+    const times = {
+      observedAtMs: serverMs,
+      receivedAtMs: observedAtMs,
+      sinceMs: sinceOf(channel, bounds, observedAtMs),
+    };
+    const appends = publish.map((row) => polledRecord({ topic: rawTopic, origin, stream, row, ...times }));
     const changes = new Map<string, Buffer | null>([[this.key, record]]);
     for (const [slot, value] of change.slots) changes.set(seenKey(this.key, slot), value);
     await owned.commit(appends, changes);

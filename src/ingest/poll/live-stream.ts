@@ -67,7 +67,7 @@ export async function pollStream(options: StreamOptions, note: StreamNote): Prom
     const step = answered(open, page.answer, ledger.seen, live, page.serverMs);
     searches += 1;
     published += step.publish.length;
-    const crowdedOut = await ledger.commit({ ...step, observedAtMs: page.observedAtMs });
+    const crowdedOut = await ledger.commit({ ...step, serverMs: page.serverMs, observedAtMs: page.observedAtMs });
     state = step.state;
     for (const alarm of step.alarms) observer.alarm(origin, alarm);
     if (crowdedOut > 0) observer.crowdedOut(origin, crowdedOut);
@@ -93,8 +93,17 @@ export async function pollStream(options: StreamOptions, note: StreamNote): Prom
 
 function openLedger(options: StreamOptions, note: StreamNote): Ledger<LiveState> | undefined {
   const { owned, connection, spec, environment } = options;
-  const { rawTopic } = environment;
-  const common = { owned, connection, rawTopic, stream: spec.name, channel: 'poll', name: spec.name } as const;
+  const { rawTopic, settings } = environment;
+  const { stateRetentionMs } = settings;
+  const common = {
+    owned,
+    connection,
+    rawTopic,
+    stateRetentionMs,
+    stream: spec.name,
+    channel: 'poll',
+    name: spec.name,
+  } as const;
   try {
     return new Ledger({ ...common, decode: decodeLive, encode: encodeLive });
   } catch (error) {

@@ -39,6 +39,8 @@ export interface ClientSource {
 
 export interface PollSettings extends LiveSettings {
   readonly horizonMs: number;
+  /** How long the processor remembers what it has seen of a resource. */
+  readonly stateRetentionMs: number;
 }
 
 export interface PollEnvironment {

@@ -64,7 +64,13 @@ class House {
       rawTopic: 'raw',
       clock: this.clock,
       random: () => 0.5,
-      settings: { overlapMs: OVERLAP_MS, pageSize, maxPages: 100, horizonMs: HORIZON_MS },
+      settings: {
+        overlapMs: OVERLAP_MS,
+        pageSize,
+        maxPages: 100,
+        horizonMs: HORIZON_MS,
+        stateRetentionMs: 90 * 86_400_000,
+      },
       observer,
     });
   }
