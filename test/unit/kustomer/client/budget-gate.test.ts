@@ -1,4 +1,4 @@
-/** Cites the invariants of budget-gate.ts (Q). Virtual time throughout. */
+/** Cites the invariants of grant-queue.ts (Q). Virtual time throughout. */
 import { describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../../../src/kafka/memory/virtual-clock.ts';
 import type { CallKind, Lane } from '../../../../src/kustomer/budget/lanes.ts';
