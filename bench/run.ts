@@ -30,6 +30,7 @@ const flags = (options: { readonly quick: boolean; readonly peers: boolean; read
 const BENCHES: Readonly<Record<string, BenchEntry>> = {
   'state-table': { args: () => [] },
   'processor-core': { args: () => [] },
+  policy: { args: ({ quick }) => (quick ? ['--decisions', '20000', '--rounds', '1'] : []) },
   'receiver-http': { args: ({ quick }) => (quick ? ['--seconds', '3', '--rounds', '1'] : []) },
   receiver: { args: flags },
   processor: { args: flags },

@@ -4,7 +4,10 @@
  */
 export interface KnownCapability {
   readonly name: string;
-  /** Arguments that name what is written to, so that one write in flight per value of them makes sense. */
+  /**
+   * Arguments of which one write at a time can be promised: those a command's lane is made of. Of others (a customer with
+   * several conversations, say) writes run in lanes that know nothing of each other.
+   */
   readonly flightFields: readonly string[];
 }
 
@@ -12,5 +15,5 @@ export const WRITE_CAPABILITIES: readonly KnownCapability[] = [
   { name: 'conversation.note.write', flightFields: ['conversation_id'] },
   { name: 'conversation.status.write', flightFields: ['conversation_id'] },
   { name: 'conversation.assignment.write', flightFields: ['conversation_id'] },
-  { name: 'call.status.write', flightFields: ['call_id', 'conversation_id', 'customer_id'] },
+  { name: 'call.status.write', flightFields: ['call_id', 'conversation_id'] },
 ];

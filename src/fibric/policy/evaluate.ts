@@ -177,8 +177,8 @@ function failedQuota(quotas: readonly QuotaNeed[], { used, nowMs }: PolicyContex
   return null;
 }
 
-/** Names come from commands: they may be anything. */
-function shown(name: string): string {
-  const text = String(name);
-  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
+/** Names come from commands: they may be anything, also what is no text and cannot be made one (P6). */
+function shown(name: unknown): string {
+  if (typeof name !== 'string') return 'what is no name';
+  return name.length > 100 ? `${name.slice(0, 100)}…` : name;
 }

@@ -239,7 +239,7 @@ class PolicyReader {
     const fields = capability?.flightFields ?? [];
     const field = this.#source.text(value, 'single_flight', 'the name of an argument, such as conversation_id');
     if (field === null || capability === null || fields.includes(field)) return field;
-    const problem = `${capability.name} has no argument ${quoted(field)} that names what it writes to`;
+    const problem = `${capability.name} cannot be kept to one in flight per ${quoted(field)}`;
     const remedy = fields.length === 0 ? 'remove it' : suggest(field, fields);
     this.#source.note(value.offset, { code: 'unknown_field', problem, remedy });
     return null;
