@@ -134,7 +134,7 @@ class PolicyReader {
         this.#source.note(entry.offset, {
           code: 'duplicate_rule',
           problem,
-          remedy: 'make one rule of them, or put the second into a policy of its own: both then have to hold',
+          remedy: 'merge them, or put the second into a policy of its own: both then have to hold',
         });
       }
       rules.push(rule);
@@ -152,7 +152,7 @@ class PolicyReader {
       this.#source.note((fields.get(other) as Value).offset, {
         code: 'rule_kind',
         problem: `a rule is one of ${RULE_KINDS.join(', ')}; this is ${kinds.join(' and ')}`,
-        remedy: 'make a rule of each, with a dash of its own',
+        remedy: 'write each as a rule of its own, with its own dash',
       });
     }
     const named = kinds.map((one) => this.#readCapability(fields.get(one) as Value, one));
