@@ -197,6 +197,29 @@ export const ERROR_TABLE = {
     meaning:
       'A policy, a quota or an approval in the log was written by a newer version or damaged. Going on without it could allow what it forbids.',
   },
+  target_not_found: {
+    disposition: 'refuse',
+    meaning: 'Kustomer has no such conversation, message or customer, or the API key may not see it (404).',
+  },
+  target_locked: { disposition: 'refuse', meaning: 'Kustomer refuses the write because the object is locked.' },
+  write_too_large: { disposition: 'refuse', meaning: 'Kustomer takes no request of this size (413).' },
+  conversation_merged: {
+    disposition: 'refuse',
+    meaning: 'The conversation was merged into another, which the message names; write to that one.',
+  },
+  assignment_full: {
+    disposition: 'refuse',
+    meaning: 'The conversation would have more users or teams than Kustomer takes; remove some first.',
+  },
+  customer_not_found: { disposition: 'refuse', meaning: 'No customer has the phone number of the call.' },
+  customer_ambiguous: {
+    disposition: 'refuse',
+    meaning: 'Several customers have the phone number of the call; name one with customer_id.',
+  },
+  call_foreign: {
+    disposition: 'refuse',
+    meaning: 'The message with the id of the call was not written by us, or there are several; it is left alone.',
+  },
   // configuration and secrets
   config_invalid: { disposition: 'refuse', meaning: 'One or more settings are missing or wrong.' },
   connection_conflict: {

@@ -15,6 +15,8 @@ const PURE = [
   'src/processors/{derive,payload}/*.ts',
   'src/sinks/{bytes,lanes,policy-gate}.ts',
   'src/sinks/{lanes,ledger,lifecycle}/**/*.ts',
+  'src/sinks/{outcome,next-steps}.ts',
+  'src/sinks/{actions,reconcile}/*.ts',
   'src/ingest/{webhook-decision,raw-record}.ts',
   'src/ingest/enrich/{body,memory,plan}.ts',
   'src/ingest/poll/{backfill-plan,cursor-record,plan,polled-record,query,seen,streams,walk}.ts',

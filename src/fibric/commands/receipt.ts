@@ -1,14 +1,13 @@
 /**
  * The receipt of a command. Pure, and the only place where one is made.
  *
- * T1 One command record has one receipt id, whoever makes the receipt and however often.
+ * T1 The receipt's id comes with the record it is about: made again, or by another owner, it is the same receipt.
  * T2 A verdict and an outcome that contradict each other cannot be said together: see `Disposed`.
  * T3 No arguments and no credentials: texts that come from elsewhere are scrubbed and bounded.
  */
 import type { ErrorCode } from '../../base/errors.ts';
 import type { CommandFacts } from './command.ts';
 import type { Problem } from './field-reader.ts';
-import { receiptIdOf } from './identity.ts';
 import { instantText } from './instant.ts';
 import type { WireReceipt } from './receipt-fields.ts';
 import { scrub } from './scrub.ts';
@@ -74,6 +73,8 @@ export interface ReceiptTimings {
 
 export interface ReceiptInput {
   readonly facts: CommandFacts;
+  /** `rc_…`, the same for the same command record however often it is processed. */
+  readonly receiptId: string;
   /** Of the command record: partition and offset, `3:1042`. */
   readonly position: string;
   readonly connection: ReceiptConnection;
@@ -92,14 +93,13 @@ const MAX_PROBLEMS = 20;
 
 export function makeReceipt(input: ReceiptInput): WireReceipt {
   const { facts, position, connection, disposed, timings } = input;
-  const { tenantId, commandId } = facts;
   const error = 'error' in disposed && disposed.error !== undefined ? errorOf(disposed.error) : null;
   return {
-    receipt_id: receiptIdOf({ tenantId, commandId, position }),
-    command_id: commandId,
+    receipt_id: input.receiptId,
+    command_id: facts.commandId,
     command_position: position,
     reseller_id: connection.resellerId,
-    tenant_id: tenantId,
+    tenant_id: facts.tenantId,
     workspace_id: connection.workspaceId,
     connector: CONNECTOR,
     connection: facts.connection,
