@@ -162,6 +162,11 @@ default: allow
       'applies_to: [a, b]\npolicy: p\nrules: [deny: call.status.write]\ndefault: deny',
       '1:13 wrong_type',
     ],
+    [
+      'a default that is neither',
+      'policy: p\nrules: [deny: call.status.write]\ndefault: require_confirmation\n',
+      '3:10 default_not_deny',
+    ],
     ['true for the default', 'policy: p\nrules: [deny: call.status.write]\ndefault: true\n', '3:10 wrong_type'],
     ['a key twice', withRule('- allow: call.status.write\n  max_value: 1\n  max_value: 2'), '5:3 duplicate_key'],
     ['a merge key', withRule('- allow: call.status.write\n  <<: { max_value: 1 }'), '4:3 unknown_key'],
