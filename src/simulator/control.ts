@@ -11,6 +11,7 @@ import { limitsSchema } from './limits/limits.ts';
 import type { Org } from './org.ts';
 import { requestFaultsSchema } from './requests/faults.ts';
 import { searchSettingsSchema } from './search/settings.ts';
+import { serviceSchema } from './service-time.ts';
 import type { TrafficDriver } from './traffic-driver.ts';
 import { faultsSchema } from './webhooks/faults.ts';
 
@@ -35,6 +36,7 @@ const settingsBody = z.strictObject({
   limits: limitsSchema.optional(),
   search: searchSettingsSchema.optional(),
   behaviour: behaviourSchema.optional(),
+  service: serviceSchema.optional(),
 });
 
 const actBody = z.strictObject({ org: z.string(), steps: z.int().min(1).max(10_000).default(1) });
@@ -81,6 +83,8 @@ function stateOf({ org, traffic }: ControlledOrg, nowMs: number): unknown {
     faults: org.faults,
     requestFaults: org.requestFaults.rules,
     requests: org.requests.received,
+    writes: { applied: org.writes.count, underWay: org.writes.underWay, overlaps: org.writes.overlapCount },
+    service: org.service,
     access: org.access,
     limits: { ...org.limits.settings, taken: org.limits.taken(nowMs), remaining: org.limits.org(nowMs).remaining },
     search: { ...org.search.settings, waiting: org.search.waiting },
@@ -139,10 +143,11 @@ export const CONTROL_ROUTES: readonly ControlRoute[] = [
     method: 'POST',
     path: '/_simulator/settings',
     handle: ({ orgs, body, nowMs }) => {
-      const { org, access, limits, search, behaviour } = parseBody(settingsBody, body);
+      const { org, access, limits, search, behaviour, service } = parseBody(settingsBody, body);
       const found = find(orgs, org);
       if (access !== undefined) found.org.access = access;
       if (behaviour !== undefined) found.org.behaviour = behaviour;
+      if (service !== undefined) found.org.service = service;
       if (limits !== undefined) found.org.limits.configure(limits);
       if (search !== undefined) found.org.search.configure(search);
       return stateOf(found, nowMs);
@@ -162,6 +167,15 @@ export const CONTROL_ROUTES: readonly ControlRoute[] = [
     handle: ({ orgs, query }) => {
       const { requests } = find(orgs, query['org'] ?? '').org;
       return { received: requests.received, requests: requests.list({ method: query['method'], path: query['path'] }) };
+    },
+  },
+  {
+    method: 'GET',
+    path: '/_simulator/writes',
+    handle: ({ orgs, query }) => {
+      const { writes } = find(orgs, query['org'] ?? '').org;
+      const list = writes.list({ conversationId: query['conversation'] });
+      return { applied: writes.count, overlaps: writes.overlaps, overlapCount: writes.overlapCount, writes: list };
     },
   },
 ];

@@ -11,8 +11,10 @@ import type { SlaPolicy } from './model/sla.ts';
 import { openConversation, staffOrganisation, trafficStep } from './model/traffic.ts';
 import { RequestFaults } from './requests/faults.ts';
 import { RequestLog } from './requests/log.ts';
+import { WriteLog } from './requests/write-log.ts';
 import { SearchIndex } from './search/search-index.ts';
 import { type SearchOptions, searchSettingsSchema } from './search/settings.ts';
+import { type ServiceOptions, type ServiceTime, serviceSchema } from './service-time.ts';
 import type { QueueOptions } from './webhooks/delivery-queue.ts';
 import { type Faults, faultsSchema } from './webhooks/faults.ts';
 import { WebhookRegistry } from './webhooks/registry.ts';
@@ -34,6 +36,7 @@ export interface OrgOptions {
   readonly limits?: LimitOptions | undefined;
   readonly search?: SearchOptions | undefined;
   readonly behaviour?: BehaviourOptions | undefined;
+  readonly service?: ServiceOptions | undefined;
   /** The clock of every conversation; none by default. */
   readonly sla?: SlaPolicy | undefined;
   /** Snoozed conversations open by themselves when their time comes (default). */
@@ -68,6 +71,8 @@ export interface OrgSetup {
   readonly nowMs: number;
   /** Requests kept in the log of each organisation. */
   readonly maxRequests: number;
+  /** Applied writes kept. */
+  readonly maxWrites: number;
   /** Something was queued. */
   readonly queued: () => void;
 }
@@ -83,11 +88,14 @@ export class Org {
   faults: Faults = faultsSchema.parse({});
   access: Access;
   behaviour: Behaviour;
+  service: ServiceTime;
   readonly limits: Limits;
   readonly search: SearchIndex;
   readonly requestFaults: RequestFaults;
   /** Every request with this organisation's key. */
   readonly requests: RequestLog;
+  /** Every write that was applied. */
+  readonly writes: WriteLog;
   /** Names of the klasses and their ids. */
   readonly klasses: ReadonlyMap<string, string>;
   readonly merges: CustomerMerge[] = [];
@@ -98,6 +106,9 @@ export class Org {
   readonly #queued: () => void;
   readonly #newId: IdSource;
   readonly #answerObservers: ((answered: Answered) => void)[] = [];
+  readonly #serviceDraws: Random;
+  /** What was asked for and has yet to take effect, in the order of asking. */
+  #pending: { readonly atMs: number; readonly run: (nowMs: number) => void }[] = [];
 
   constructor(options: OrgOptions, setup: OrgSetup) {
     const seed = `${setup.seed}:${options.name}`;
@@ -121,6 +132,9 @@ export class Org {
     this.organisation.onForgotten((id) => this.search.forget('message', id));
     this.requestFaults = new RequestFaults(createRandom(`requests:${seed}`));
     this.requests = new RequestLog(setup.maxRequests);
+    this.writes = new WriteLog(setup.maxWrites);
+    this.service = serviceSchema.parse(options.service ?? {});
+    this.#serviceDraws = createRandom(`service:${seed}`);
     const klassIds = createIds(`klasses:${seed}`);
     this.klasses = new Map((options.klasses ?? ['order']).map((name) => [name, klassIds(setup.nowMs)]));
     this.tokenId = newId(setup.nowMs);
@@ -158,9 +172,24 @@ export class Org {
     for (const observer of this.#answerObservers) observer(answered);
   }
 
-  /** Lets the clock do what it does by itself: SLA deadlines pass, snoozes elapse. Idempotent; call it freely. */
+  /** Lets the clock do what it does by itself: SLA deadlines pass, snoozes elapse, slow writes arrive. Call it freely. */
   settle(nowMs: number): void {
     this.publish(this.organisation.settle(nowMs, this.behaviour.slaBreachEmits), nowMs);
+    const due = this.#pending.filter(({ atMs }) => atMs <= nowMs);
+    if (due.length === 0) return;
+    this.#pending = this.#pending.filter(({ atMs }) => atMs > nowMs);
+    for (const { run } of due.sort((a, b) => a.atMs - b.atMs)) run(nowMs);
+  }
+
+  /** Runs it when the clock has come to `atMs`. */
+  later(atMs: number, run: (nowMs: number) => void): void {
+    this.#pending.push({ atMs, run });
+  }
+
+  /** How long the next answer takes. */
+  serviceMs(): number {
+    const { minMs, maxMs } = this.service;
+    return maxMs <= minMs ? minMs : minMs + this.#serviceDraws.int(maxMs - minMs + 1);
   }
 
   /** A change nobody makes through the API, with its webhooks. */

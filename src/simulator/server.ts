@@ -29,6 +29,8 @@ export interface SimulatorOptions {
   readonly requestFaults?: readonly RequestFaultOptions[] | undefined;
   /** Requests remembered per organisation. */
   readonly maxRequests?: number | undefined;
+  /** Applied writes remembered per organisation. */
+  readonly maxWrites?: number | undefined;
   /** The pod this simulator is. */
   readonly pod?: string | undefined;
   /** Deliveries waiting per webhook; events beyond are lost and counted. */
@@ -70,6 +72,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     queue,
     nowMs: nowMs(),
     maxRequests: options.maxRequests ?? 10_000,
+    maxWrites: options.maxWrites ?? 100_000,
     queued: () => sender.wake(),
   };
   const pod = options.pod ?? POD;
@@ -141,14 +144,17 @@ function buildServer({ orgs, nowMs, pod, changed }: Surroundings): FastifyInstan
         const { params, query, body, url } = request;
         const text = typeof body === 'string' ? body : '';
         const incoming = { route, params: strings(params), query: strings(query), text, url, nowMs: now, pod };
-        const { answer, headers, fault } = answerRequest(org, incoming);
+        const { answer, headers, fault, write } = answerRequest(org, incoming);
         if (route.method !== 'GET') changed();
-        return deliver(
-          request,
-          reply,
-          { ...answer, headers: { ...headers, 'x-kustomer-pod': pod }, body: answer.body },
-          fault,
-        );
+        // As long as its caller may wait for it: what is answered whole is over with that, the rest with its connection.
+        reply.raw.once('close', () => write?.end());
+        const respond = (): FastifyReply | undefined => {
+          if (fault === null || fault.kind === 'status') write?.end();
+          const full = { ...answer, headers: { ...headers, 'x-kustomer-pod': pod }, body: answer.body };
+          return deliver(request, reply, full, fault);
+        };
+        const serviceMs = org.serviceMs();
+        return serviceMs === 0 ? respond() : after(serviceMs, respond);
       },
     });
   }
@@ -167,6 +173,13 @@ function buildServer({ orgs, nowMs, pod, changed }: Surroundings): FastifyInstan
   server.setNotFoundHandler((_request, reply) => send(reply, new ApiError(404, 'notfound', 'Not Found').toAnswer()));
   server.setErrorHandler((error, _request, reply) => send(reply, refusal(error)));
   return server;
+}
+
+/** Fastify answers with what a promise comes to. */
+function after(delayMs: number, respond: () => FastifyReply | undefined): Promise<FastifyReply | undefined> {
+  return new Promise((resolve) => {
+    setTimeout(() => resolve(respond()), delayMs).unref();
+  });
 }
 
 function parsed(body: unknown): unknown {

@@ -2,14 +2,17 @@
  * One API request from arrival to answer, without HTTP: who asks, within which budget, with which fault, allowed or not. The
  * server only carries the outcome to the wire.
  *
- * In order: key, clock, rate limits, fault, roles, handler. A request that is refused for its rate never takes effect.
+ * In order: key, clock, rate limits, fault, roles, handler. A request that is refused for its rate never takes effect. One
+ * that takes effect later does so as if it came then; its caller has been told something else, or nothing.
  */
 import { mayCall } from '../access.ts';
 import { rolesOf } from '../api/roles.ts';
 import { type ApiAnswer, ApiError, badParameter, type Route, tooMany } from '../api/route.ts';
 import type { Org } from '../org.ts';
-import { type RequestFault, takesEffect } from './faults.ts';
+import { effectOf, type RequestFault } from './faults.ts';
 import { bodyFacts } from './log.ts';
+import { appliedWrite, writeSubject } from './write-facts.ts';
+import type { OpenWrite } from './write-log.ts';
 
 export interface Incoming {
   readonly route: Route;
@@ -29,6 +32,8 @@ export interface Outcome {
   readonly headers: Readonly<Record<string, string>>;
   /** What goes wrong with the answer. */
   readonly fault: RequestFault | null;
+  /** The write, for as long as its caller waits; null for a read, and for what goes on without its caller. */
+  readonly write: OpenWrite | null;
 }
 
 /** Answers a request with a known key. */
@@ -39,8 +44,20 @@ export function answerRequest(org: Org, incoming: Incoming): Outcome {
   const refused = org.limits.take(nowMs, route.isSearch === true);
   const fault = refused === null ? org.requestFaults.next(route.method, path) : null;
   const body = json(text);
-  const runs = refused === null && takesEffect(fault);
+  const effect = refused === null ? effectOf(fault) : 'never';
+  const runs = effect === 'now';
+  const subject = writeSubject(org, route, incoming.params, body);
+  const write = subject === null ? null : org.writes.arrive(subject, nowMs);
   const computed = refused !== null ? tooMany().toAnswer() : runs ? handle(org, incoming, body, path) : null;
+  if (write !== null && computed !== null)
+    recordWrite(org, { write, answer: computed, body, nowMs, fault, late: false });
+  if (effect === 'later' && fault !== null) {
+    org.later(nowMs + fault.laterMs, (thenMs) => {
+      const answer = handle(org, { ...incoming, nowMs: thenMs }, body, path);
+      if (write !== null) recordWrite(org, { write, answer, body, nowMs: thenMs, fault, late: true });
+      write?.end();
+    });
+  }
   const answer = fault?.kind === 'status' || computed === null ? faultAnswer(fault) : computed;
   org.requests.add({
     atMs: nowMs,
@@ -62,7 +79,24 @@ export function answerRequest(org: Org, incoming: Incoming): Outcome {
     answer,
     headers: retryAfterS === null ? headers : { ...headers, 'retry-after': String(retryAfterS) },
     fault,
+    write: effect === 'later' ? null : write,
   };
+}
+
+interface Written {
+  readonly write: OpenWrite;
+  readonly answer: ApiAnswer;
+  readonly body: unknown;
+  readonly nowMs: number;
+  readonly fault: RequestFault | null;
+  readonly late: boolean;
+}
+
+/** What was refused is no write. */
+function recordWrite(org: Org, { write, answer, body, nowMs, fault, late }: Written): void {
+  if (answer.status >= 400) return;
+  const facts = appliedWrite(answer, body);
+  org.writes.add({ atMs: nowMs, ...write.subject, ...facts, late, fault: fault?.kind ?? null });
 }
 
 /** Why a key is refused; null when it is not. */

@@ -29,8 +29,12 @@ export const requestFaultSchema = z.strictObject({
   status: z.int().min(400).max(599).default(503),
   /** For `status`: the `Retry-After` it tells, in seconds; otherwise as `limits` has it. */
   retryAfterS: z.int().min(0).max(86_400).nullable().default(null),
-  /** Whether the request took effect before it went wrong. `truncate`, `cut` and `slow` always come after. */
-  when: z.enum(['before', 'after']).default('before'),
+  /**
+   * Whether the request took effect before it went wrong; or takes effect `laterMs` later, when its caller has long given it up.
+   * `truncate`, `cut` and `slow` always come after.
+   */
+  when: z.enum(['before', 'after', 'later']).default('before'),
+  laterMs: z.int().min(1).max(600_000).default(5000),
   /** For `slow`. */
   pauseMs: z.int().min(1).max(600_000).default(50),
   pieces: z.int().min(2).max(1000).default(10),
@@ -87,10 +91,11 @@ export class RequestFaults {
   }
 }
 
-/** Whether the handler runs at all under this fault. */
-export function takesEffect(fault: RequestFault | null): boolean {
-  if (fault === null) return true;
-  return fault.when === 'after' || fault.kind === 'truncate' || fault.kind === 'cut' || fault.kind === 'slow';
+/** When the handler runs under this fault, if at all. */
+export function effectOf(fault: RequestFault | null): 'now' | 'later' | 'never' {
+  if (fault === null || fault.kind === 'truncate' || fault.kind === 'cut' || fault.kind === 'slow') return 'now';
+  if (fault.when === 'later') return 'later';
+  return fault.when === 'after' ? 'now' : 'never';
 }
 
 function patternOf(path: string): RegExp {
