@@ -1,8 +1,14 @@
 /** The reference pages as text, each from the table it documents. */
 import { ERROR_TABLE } from '../base/errors.ts';
-import type { AvroType, EventTypeDefinition, Field } from '../fibric/events/define.ts';
+import { COMMAND_FIELDS } from '../fibric/commands/command.ts';
+import type { CommandTypeDefinition } from '../fibric/commands/define.ts';
+import { COMMAND_TYPES } from '../fibric/commands/index.ts';
+import { RECEIPT_FIELDS } from '../fibric/commands/receipt-fields.ts';
+import type { AvroRecord, AvroType, EventTypeDefinition, Field } from '../fibric/events/define.ts';
 import { EVENT_TYPES } from '../fibric/events/index.ts';
 import { eventsTopic, fixedTopics, TOPIC_DEFAULTS } from '../kafka/topics.ts';
+import { nextStepOf } from '../sinks/next-steps.ts';
+import { OUTCOME_TABLE } from '../sinks/outcome.ts';
 import { SETTINGS } from './settings.ts';
 import { METRICS } from './telemetry.ts';
 
@@ -16,6 +22,8 @@ export function referencePages(): Readonly<Record<string, string>> {
     'topics.md': HEAD + topics(),
     'metrics.md': HEAD + metrics(),
     'events.md': HEAD + events(),
+    'commands.md': HEAD + commands(),
+    'receipts.md': HEAD + receipts(),
   };
 }
 
@@ -76,6 +84,36 @@ function events(): string {
     (type: EventTypeDefinition) => `\n## ${type.type}\n\n${type.doc}\n\n${fields(type.fields)}`,
   );
   return `# Events\n\nOne envelope per change, on the topic of its tenant; the payload depends on \`event_type\`.\n\n${table(['event_type', 'kind', 'emitted', 'when'], catalogue)}${sections.join('')}`;
+}
+
+function commands(): string {
+  const types: readonly CommandTypeDefinition[] = COMMAND_TYPES;
+  const catalogue = types.map((type) => [code(type.capability), code(type.record), type.doc]);
+  const sections = types.map((type) => `\n## ${type.capability}\n\n${type.doc}\n\n${fields(type.fields)}`);
+  return `# Commands\n\nThe Avro contract is [../../schemas/write-command.avsc](../../schemas/write-command.avsc). A command without a mode is a dry run.\n\n${fields(COMMAND_FIELDS)}\n${table(['capability', 'branch of args', 'what'], catalogue)}${sections.join('')}`;
+}
+
+function receipts(): string {
+  const records = RECEIPT_FIELDS.flatMap(({ type }) => recordsIn(type.avro));
+  const sections = records.map((one) => `\n## ${one.name}\n\n${one.doc}\n\n${fields(one.fields)}`);
+  const outcomes = OUTCOME_TABLE.map((row) => [
+    row.meaning,
+    code(row.becomes),
+    row.receiptCode === null ? '' : code(row.receiptCode),
+    row.receiptCode === null ? '' : nextStepOf(row.receiptCode),
+  ]);
+  const answers = table(["Kustomer's answer", 'becomes', 'error code', 'next step'], outcomes);
+  return `# Receipts\n\nOne per command record. The Avro contract is [../../schemas/write-receipt.avsc](../../schemas/write-receipt.avsc).\n\n${fields(RECEIPT_FIELDS)}${sections.join('')}\n## Answers of Kustomer\n\nThe first row that fits decides: \`applied\`; \`retry_later\`, surely not done; \`conflict\`, read and decide again; \`failed_final\`; or \`ambiguous\`, read back before anything is sent again.\n\n${answers}`;
+}
+
+/** Records below a type, outermost first. */
+function recordsIn(type: AvroType): readonly AvroRecord[] {
+  if (typeof type === 'string') return [];
+  if (Array.isArray(type)) return (type as readonly AvroType[]).flatMap(recordsIn);
+  const complex = type as Exclude<AvroType, string | readonly AvroType[]>;
+  if (complex.type === 'array') return recordsIn(complex.items);
+  if (complex.type === 'map') return recordsIn(complex.values);
+  return [complex, ...complex.fields.flatMap((one) => recordsIn(one.type.avro))];
 }
 
 function fields(list: readonly Field[]): string {

@@ -23,6 +23,8 @@ export const HEADER = {
   sourceTopic: 'source_topic',
   sourcePartition: 'source_partition',
   sourceOffset: 'source_offset',
+  /** On commands: with tenant and connection, who to tell should the value be unreadable. */
+  commandId: 'command_id',
   /** On control records: which write this is, so that its writer knows it when it comes back. */
   writeId: 'write_id',
 } as const;
