@@ -118,11 +118,18 @@ export function finish(life: Life, { at }: Context, move: LedgerMove | null, end
   return { life: { ...life, phase: { kind: 'finished' } }, effects: [{ kind: 'finish', change, receipt }] };
 }
 
+/** What the policy said; to another owner, when the call was its. Nothing is let through that nobody was asked about. */
+export function decisionOf({ decision, entry }: Life): ReceiptFacts['decision'] {
+  if (decision !== null) return decision.decision;
+  if (entry?.kind !== 'in_flight') return 'BLOCK';
+  return entry.approvedBy === null ? 'ALLOW' : 'ALERT';
+}
+
 /** It happened. An id of Kustomer's that is longer than any would not fit the ledger and tells nobody anything. */
 export function finishApplied(life: Life, context: Context, facts: Partial<ReceiptFacts>): Step {
   const vendorId = (facts.vendorId?.length ?? 0) > MAX_TEXT_LENGTH ? null : (facts.vendorId ?? null);
   const move = { kind: 'complete', atMs: context.at.nowMs, vendorId } as const;
-  return finish(life, context, move, { decision: 'ALLOW', outcome: 'applied', ...facts, vendorId });
+  return finish(life, context, move, { decision: decisionOf(life), outcome: 'applied', ...facts, vendorId });
 }
 
 interface Undone {
@@ -140,11 +147,11 @@ export function finishUndone(
   context: Context,
   { code, message, blocked = false, declined = false }: Undone,
 ): Step {
-  const { entry, epoch, proof, attempts, decision } = life;
+  const { entry, epoch, proof, attempts } = life;
   const isHeldHere = entry?.kind === 'in_flight' || entry?.kind === 'held';
   const move = isHeldHere ? ({ kind: 'fail', atMs: context.at.nowMs, code, epoch, proof } as const) : null;
   return finish(life, context, move, {
-    decision: blocked ? 'BLOCK' : (decision?.decision ?? 'BLOCK'),
+    decision: blocked ? 'BLOCK' : decisionOf(life),
     outcome: blocked || declined || attempts === 0 ? 'refused' : 'failed',
     code,
     message,

@@ -1,7 +1,17 @@
 /** After a call whose outcome nobody knows: reading back, until it is found, proved absent, or parked. */
 import type { InFlight } from '../ledger/entry.ts';
 import { decide, exhausted } from './gates.ts';
-import { abandon, asking, type Context, finish, finishApplied, type Life, type Step, type Trace } from './life.ts';
+import {
+  abandon,
+  asking,
+  type Context,
+  decisionOf,
+  finish,
+  finishApplied,
+  type Life,
+  type Step,
+  type Trace,
+} from './life.ts';
 import type { ReadResult } from './outcome.ts';
 
 /** C5: another owner's call. It is over when its owner must have closed it, even by a clock that is `guardMs` behind ours. */
@@ -77,5 +87,10 @@ export function park(life: Life, trace: Trace, context: Context, why: string): S
   }
   const message = `it is not known whether the write happened: ${why}`;
   const move = { kind: 'park', atMs: at.nowMs, subject: life.command.subject } as const;
-  return finish(life, context, move, { decision: 'ALLOW', outcome: 'failed', code: 'outcome_unknown', message });
+  return finish(life, context, move, {
+    decision: decisionOf(life),
+    outcome: 'failed',
+    code: 'outcome_unknown',
+    message,
+  });
 }

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { type LaneLimits, Lanes, type Ticket } from '../../../../src/sinks/lanes.ts';
+import { holds, same } from '../same.ts';
 import { LanesModel, type ModelRecord } from './model.ts';
 
 const PARTITIONS = 2;
@@ -108,17 +109,18 @@ class Pair {
     const record = log[position] as LogRecord;
     const expected = this.model.offer(at, record.offset, record.lane, record.bytes);
     const value = `${at}/${record.offset}`;
-    expect(this.lanes.offer({ partition: at, ...record, value }), 'N6').toBe(expected);
-    expect(this.lanes.isPaused(at)).toBe(this.model.homes.get(at)?.paused ?? false);
+    same(this.lanes.offer({ partition: at, ...record, value }), expected, 'N6: offer');
+    same(this.lanes.isPaused(at), this.model.homes.get(at)?.paused ?? false, 'N6: paused');
     if (expected === 'queued' || expected === 'known') this.positions[at] = position + 1;
   }
 
   take(): void {
     const expected = this.model.next(this.nowMs);
     const turn = this.lanes.take(this.nowMs);
-    expect(turn?.value, 'N1 N4 N5').toBe(expected && `${expected.partition}/${expected.offset}`);
+    same(turn?.value, expected && `${expected.partition}/${expected.offset}`, 'N1 N4 N5: next');
     if (turn === null || expected === undefined) return;
-    expect(turn).toMatchObject({ lane: expected.lane, resumed: expected.resumed });
+    same(turn.lane, expected.lane, 'N1');
+    same(turn.resumed, expected.resumed, 'N5');
     this.model.start(expected, turn.ticket.turn);
     this.tickets.set(expected, turn.ticket);
   }
@@ -161,25 +163,25 @@ class Pair {
   check(): void {
     const { all, active } = this.model;
     const counts = this.lanes.counts;
-    expect(counts.active).toBe(active);
-    expect(counts.orphans).toBe(this.orphans.length);
-    expect(counts.queued).toBe(all.length);
-    expect(active, 'N3').toBeLessThanOrEqual(this.model.limits.maxActive);
-    expect(this.lanes.wakeAtMs).toBe(this.model.wakeAtMs());
+    same(counts.active, active, 'N3: active');
+    same(counts.orphans, this.orphans.length, 'N8: orphans');
+    same(counts.queued, all.length, 'N6: queued');
+    holds(active <= this.model.limits.maxActive, 'N3: more than maxActive');
+    same(this.lanes.wakeAtMs, this.model.wakeAtMs(), 'N5: wakeAtMs');
     const busy = all.filter(({ state }) => state === 'active').map(({ partition: at, lane }) => `${at} ${lane}`);
-    expect(new Set(busy).size, 'N2').toBe(busy.length);
+    same(new Set(busy).size, busy.length, 'N2: lanes with an active command');
     for (let at = 0; at < PARTITIONS; at++) this.#checkOffsets(at);
   }
 
   #checkOffsets(at: number): void {
     const commitOffset = this.lanes.commitOffset(at);
     if (commitOffset === undefined) {
-      expect(this.model.homes.has(at)).toBe(false);
+      holds(!this.model.homes.has(at), 'ours, and has no offset');
       return;
     }
     this.progress[at] = this.lanes.progress(at) ?? null;
     for (const { offset } of this.logs[at] as LogRecord[])
-      if (!this.finished[at]?.has(offset)) expect(offset, 'N7').toBeGreaterThanOrEqual(commitOffset);
+      holds(offset >= commitOffset || this.finished[at]?.has(offset) === true, `N7: ${commitOffset} passes ${offset}`);
   }
 
   #result(pick: number, tell: (ticket: Ticket) => string, apply: (record: ModelRecord) => void): void {
@@ -192,12 +194,12 @@ class Pair {
     const [record, ticket] = chosen;
     this.spent.push(ticket);
     if (record === null) {
-      expect(tell(ticket), 'N8').toBe('orphaned');
+      same(tell(ticket), 'orphaned', 'N8');
       this.model.orphans.delete(ticket.turn);
       this.orphans.splice(this.orphans.indexOf(ticket), 1);
       return;
     }
-    expect(tell(ticket)).toBe('done');
+    same(tell(ticket), 'done', 'N9');
     this.tickets.delete(record);
     apply(record);
   }
@@ -205,7 +207,7 @@ class Pair {
 
 it('N1–N9: starts, queues, pauses and commits as the model does, whatever comes', () => {
   fc.assert(
-    fc.property(limits, fc.array(command, { maxLength: 80 }), (bounds, commands) => {
+    fc.property(limits, fc.array(command, { maxLength: 40, size: 'max' }), (bounds, commands) => {
       const pair = new Pair(bounds);
       for (const each of commands) pair.run(each);
     }),
@@ -215,7 +217,7 @@ it('N1–N9: starts, queues, pauses and commits as the model does, whatever come
 
 it('N1 N7: everything offered is started once and finished, and then all of it may be committed', () => {
   fc.assert(
-    fc.property(limits, fc.array(command, { maxLength: 40 }), (bounds, commands) => {
+    fc.property(limits, fc.array(command, { maxLength: 40, size: 'max' }), (bounds, commands) => {
       const pair = new Pair(bounds);
       for (const each of commands) pair.run(each);
       for (let at = 0; at < PARTITIONS; at++) pair.assign(at);

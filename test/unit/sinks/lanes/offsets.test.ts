@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { hasCode } from '../../../../src/base/errors.ts';
 import { Offsets, type Progress } from '../../../../src/sinks/lanes/offsets.ts';
 import { decodeProgress, encodeProgress } from '../../../../src/sinks/lanes/progress-codec.ts';
+import { holds, same } from '../same.ts';
 
 type Command =
   | { readonly kind: 'see'; readonly gap: number }
@@ -29,9 +30,9 @@ class Model {
     if (this.position === this.log.length) this.log.push((this.log.at(-1) ?? -1) + 1 + gap);
     const offset = this.log[this.position++] as number;
     const expected = this.finished.has(offset) ? 'known' : 'new';
-    expect(this.offsets.look(offset), `offset ${offset}`).toBe(expected);
+    same(this.offsets.look(offset), expected, `F2 F3: offset ${offset}`);
     this.offsets.see(offset);
-    expect(this.offsets.look(offset)).toBe('known');
+    same(this.offsets.look(offset), 'known', 'F2: in hand');
     if (expected === 'new') this.inHand.add(offset);
   }
 
@@ -54,19 +55,19 @@ class Model {
   check(): void {
     const unfinished = this.log.filter((offset) => !this.finished.has(offset));
     const { commitOffset, progress } = this.offsets;
-    for (const offset of unfinished) expect(offset).toBeGreaterThanOrEqual(commitOffset);
-    expect(progress.commitOffset).toBe(commitOffset);
-    expect(progress.unfinished).toEqual(unfinished.filter((offset) => offset < progress.nextOffset));
-    expect(this.offsets.span).toBeGreaterThanOrEqual(0);
+    for (const offset of unfinished) holds(offset >= commitOffset, `F1: ${commitOffset} passes ${offset}`);
+    same(progress.commitOffset, commitOffset, 'F4');
+    same(`${progress.unfinished}`, `${unfinished.filter((offset) => offset < progress.nextOffset)}`, 'F2');
+    holds(this.offsets.span >= 0, 'the span');
     const [first] = unfinished;
-    expect(commitOffset).toBe(first !== undefined && first < progress.nextOffset ? first : progress.nextOffset);
+    same(commitOffset, Math.min(first ?? Infinity, progress.nextOffset), 'F1');
   }
 }
 
 describe('the offsets of a partition', () => {
   it('F1 F2 F3: commit below the lowest unfinished, and know what is finished, also after a crash', () => {
     fc.assert(
-      fc.property(fc.array(command, { maxLength: 60 }), (commands) => {
+      fc.property(fc.array(command, { maxLength: 60, size: 'max' }), (commands) => {
         const model = new Model();
         for (const each of commands) {
           if (each.kind === 'see') model.see(each.gap);
@@ -75,7 +76,7 @@ describe('the offsets of a partition', () => {
           model.check();
         }
       }),
-      { numRuns: 3000 },
+      { numRuns: 10_000 },
     );
   });
 
@@ -110,7 +111,10 @@ describe('the offsets of a partition', () => {
 
 describe('progress as bytes', () => {
   const progress = fc
-    .record({ commitOffset: fc.nat(2 ** 40), gaps: fc.array(fc.integer({ min: 1, max: 100_000 }), { maxLength: 50 }) })
+    .record({
+      commitOffset: fc.nat(2 ** 40),
+      gaps: fc.array(fc.integer({ min: 1, max: 100_000 }), { maxLength: 50, size: 'max' }),
+    })
     .map(({ commitOffset, gaps }): Progress => {
       let last = commitOffset;
       const unfinished = gaps.map((gap, index) => {

@@ -10,6 +10,7 @@ import { type LedgerEntry, NO_POLICY, type Parked } from '../../../../src/sinks/
 import { advance, type LedgerMove } from '../../../../src/sinks/ledger/moves.ts';
 import { expireHeld, rejectHeld, resolveParked, waitsForPerson } from '../../../../src/sinks/ledger/resolve.ts';
 import { hasRoom, isForgotten } from '../../../../src/sinks/ledger/retention.ts';
+import { holds, same } from '../same.ts';
 import { entry as anyEntry } from './arbitraries.ts';
 
 const A = 'a'.repeat(32);
@@ -75,7 +76,7 @@ function tried(entry: LedgerEntry | null, next: LedgerMove): { readonly entry: L
   try {
     return { entry: advance(entry, next) };
   } catch (error) {
-    expect(error).toBeInstanceOf(RangeError);
+    holds(error instanceof RangeError, String(error));
     return null;
   }
 }
@@ -99,7 +100,7 @@ function expected(entry: LedgerEntry | null, asked: Claim): string {
 describe('the ledger', () => {
   it('L7–L10: never opens a second call over one that may happen, never leaves done, never binds a key anew', () => {
     fc.assert(
-      fc.property(fc.array(move, { maxLength: 25 }), (moves) => {
+      fc.property(fc.array(move, { maxLength: 25, size: 'max' }), (moves) => {
         let entry: LedgerEntry | null = null;
         let open: Call | null = null;
         let bound: string | null = null;
@@ -108,21 +109,21 @@ describe('the ledger', () => {
           const made = tried(before, next);
           if (made === null) continue;
           entry = made.entry;
-          expect(before?.kind, 'L7').not.toBe('done');
+          holds(before?.kind !== 'done', 'L7');
           if (next.kind === 'begin') {
-            expect(mayForget(open, { epoch: next.entry.epoch, proof: next.proof }), 'L8').toBe(true);
-            expect(next.entry.fingerprint, 'L10').toBe(bound ?? next.entry.fingerprint);
+            holds(mayForget(open, { epoch: next.entry.epoch, proof: next.proof }), 'L8');
+            same(next.entry.fingerprint, bound ?? next.entry.fingerprint, 'L10');
             open = next.entry;
           } else if (next.kind === 'complete' || next.kind === 'park') {
-            expect(before?.kind === 'in_flight' || before?.kind === 'parked', 'L9').toBe(true);
+            holds(before?.kind === 'in_flight' || before?.kind === 'parked', 'L9');
             open = null;
           } else {
-            expect(mayForget(open, next), 'L9').toBe(true);
+            holds(mayForget(open, next), 'L9');
             open = null;
           }
-          expect(entry?.kind === 'in_flight').toBe(open !== null);
+          same(entry?.kind === 'in_flight', open !== null, 'L9');
           bound = entry?.fingerprint ?? null;
-          if (before !== null && entry !== null) expect(entry.fingerprint, 'L10').toBe(before.fingerprint);
+          if (before !== null && entry !== null) same(entry.fingerprint, before.fingerprint, 'L10');
         }
       }),
       { numRuns: 10_000 },
@@ -132,7 +133,7 @@ describe('the ledger', () => {
   it('L7–L10: and whatever should be possible is', () => {
     const reached = new Set<string>();
     fc.assert(
-      fc.property(fc.array(move, { maxLength: 25 }), (moves) => {
+      fc.property(fc.array(move, { maxLength: 25, size: 'max' }), (moves) => {
         let entry: LedgerEntry | null = null;
         for (const next of moves) {
           const made = tried(entry, next);
