@@ -6,7 +6,7 @@ import { COMMAND_TYPES } from '../fibric/commands/index.ts';
 import { RECEIPT_FIELDS } from '../fibric/commands/receipt-fields.ts';
 import type { AvroRecord, AvroType, EventTypeDefinition, Field } from '../fibric/events/define.ts';
 import { EVENT_TYPES } from '../fibric/events/index.ts';
-import { eventsTopic, fixedTopics, TOPIC_DEFAULTS } from '../kafka/topics.ts';
+import { eventsTopic, fixedTopics, receiptsTopic, TOPIC_DEFAULTS } from '../kafka/topics.ts';
 import { nextStepOf } from '../sinks/next-steps.ts';
 import { OUTCOME_TABLE } from '../sinks/outcome.ts';
 import { SETTINGS } from './settings.ts';
@@ -52,7 +52,8 @@ function settings(): string {
 }
 
 function topics(): string {
-  const all = [...fixedTopics(TOPIC_DEFAULTS), eventsTopic(TOPIC_DEFAULTS, '<tenant>')];
+  const ofTenant = [eventsTopic(TOPIC_DEFAULTS, '<tenant>'), receiptsTopic(TOPIC_DEFAULTS, '<tenant>')];
+  const all = [...fixedTopics(TOPIC_DEFAULTS), ...ofTenant];
   const rows = all.map((topic) => [
     code(topic.name),
     String(topic.partitions),

@@ -11,11 +11,14 @@
  *    behind it is refused unsent, and nothing is ever committed again. Recovery is a new ownership (same steps, one path)
  * O5 the signal also aborts when the partition is to be let go. Until `serve` has settled, commits go through all the same
  *    (what has been done is better written down) unless the next owner has already fenced us
+ * O6 with an input, its committed offset is read after the fence, and moves only with a commit that says so
  */
 import { CodedError } from '../base/errors.ts';
+import type { OwnedInput } from './input-feed.ts';
 import { OwnedState } from './owned-state.ts';
-import type { Append, Log, PartitionReader, TransactionalProducer } from './port.ts';
+import type { Append, CommitOffset, Log, PartitionReader, TransactionalProducer } from './port.ts';
 import { BARRIER_KEY, barrierRecord, type RestoreStats, restoreToBarrier } from './restore.ts';
+import { type LostRange, type Start, startOf } from './session.ts';
 import { transactionalId } from './shards.ts';
 
 /** Commits that may wait; a `serve` that reaches it starts work faster than the log can take it down. */
@@ -26,6 +29,14 @@ export interface OwnedPartition {
   readonly partition: number;
   /** Aborts when the partition is lost or let go, or a commit has failed; `serve` must settle soon then. */
   readonly signal: AbortSignal;
+  /** Greater than that of every earlier owner of the partition, in any process: what is written under it can be told apart. */
+  readonly epoch: number;
+  /** Until then nobody else is given the partition, by our own clock; the past when a rebalance is on. */
+  readonly leaseUntilMs: number;
+  /** The input partition of the same number; null when the worker has no input. */
+  readonly input: OwnedInput | null;
+  /** What the state takes in memory, of `stateMaxBytes`. */
+  readonly stateBytes: number;
   /** Committed state, also after the end as this owner last knew it. The bytes are not to be changed. */
   get(key: string): Buffer | undefined;
   entries(): Iterable<readonly [string, Buffer]>;
@@ -33,8 +44,9 @@ export interface OwnedPartition {
    * One transaction: appends + these changes of this partition of the owned topic (null = tombstone; the port's rules for
    * keys hold). Calls queue. All of it or nothing, but a rejection with `commit_unknown` leaves open which: only the state
    * of the next `serve` tells. After a rejection the partition is reopened, except after `queue_full`, which did nothing.
+   * `nextOffset`: of the input, all below is finished.
    */
-  commit(appends: readonly Append[], changes: ReadonlyMap<string, Buffer | null>): Promise<void>;
+  commit(appends: readonly Append[], changes: ReadonlyMap<string, Buffer | null>, nextOffset?: number): Promise<void>;
   /** Which partition of the owned topic a key belongs to, as the log places it. */
   partitionOf(key: string): number;
 }
@@ -52,8 +64,16 @@ export interface OwnershipOptions {
   /** Longest time without a restored record before the restore counts as stuck. */
   readonly restoreStallMs: number;
   readonly stateMaxBytes: number;
+  readonly input?: { readonly topic: string; readonly create: (position: number) => OwnedInput };
+  readonly leaseUntilMs: () => number;
   readonly signal: AbortSignal;
   readonly committed: (commit: CommitStats) => void;
+}
+
+interface Opened {
+  readonly restored: RestoreStats;
+  readonly epoch: number;
+  readonly start: Start | null;
 }
 
 export interface CommitStats {
@@ -66,6 +86,10 @@ export class Ownership implements OwnedPartition {
   readonly partition: number;
   readonly signal: AbortSignal;
   readonly restored: RestoreStats;
+  readonly epoch: number;
+  readonly input: OwnedInput | null;
+  /** Records of the input that retention took before they were finished. */
+  readonly lost: readonly LostRange[];
   readonly #options: OwnershipOptions;
   readonly #producer: TransactionalProducer;
   readonly #state: OwnedState;
@@ -79,12 +103,16 @@ export class Ownership implements OwnedPartition {
     options: OwnershipOptions,
     producer: TransactionalProducer,
     state: OwnedState,
-    restored: RestoreStats,
+    { restored, epoch, start }: Opened,
   ) {
     this.#options = options;
     this.#producer = producer;
     this.#state = state;
     this.restored = restored;
+    this.epoch = epoch;
+    this.lost = start?.lost ?? [];
+    const position = start?.positions.get(options.partition);
+    this.input = position === undefined ? null : (options.input?.create(position) ?? null);
     this.partition = options.partition;
     this.signal = AbortSignal.any([options.signal, this.#end.signal]);
   }
@@ -100,7 +128,7 @@ export class Ownership implements OwnedPartition {
       await producer.commit({ appends: [barrierRecord({ topic, partition }, barrierId)] });
       const state = new OwnedState({ topic, partition, maxBytes: options.stateMaxBytes });
       const startedAtMs = log.clock.nowMs();
-      const records = await restoreToBarrier({
+      const { records, barrierOffset } = await restoreToBarrier({
         reader,
         clock: log.clock,
         topic,
@@ -111,7 +139,10 @@ export class Ownership implements OwnedPartition {
         restored: (key, value) => state.restore(key.toString(), value),
       });
       const restored = { records, durationMs: log.clock.nowMs() - startedAtMs };
-      return new Ownership(options, producer, state, restored);
+      const { input } = options;
+      const start =
+        input === undefined ? null : await startOf({ log, groupId, topic: input.topic, partitions: [partition] });
+      return new Ownership(options, producer, state, { restored, epoch: barrierOffset, start });
     } catch (error) {
       await producer.close().catch(() => undefined); // the cause matters, a close error of a failed open does not
       throw error;
@@ -121,6 +152,10 @@ export class Ownership implements OwnedPartition {
   /** Why the ownership ended (O4): what the first failed commit rejected with. */
   get failure(): { readonly error: unknown } | undefined {
     return this.#failure;
+  }
+
+  get leaseUntilMs(): number {
+    return this.#options.leaseUntilMs();
   }
 
   get keys(): number {
@@ -143,7 +178,7 @@ export class Ownership implements OwnedPartition {
     return this.#options.partitionOf(key);
   }
 
-  commit(appends: readonly Append[], changes: ReadonlyMap<string, Buffer | null>): Promise<void> {
+  commit(appends: readonly Append[], changes: ReadonlyMap<string, Buffer | null>, nextOffset?: number): Promise<void> {
     if (this.#queued >= MAX_QUEUED_COMMITS) {
       const message = `${MAX_QUEUED_COMMITS} commits of this partition wait already`;
       return Promise.reject(new CodedError('queue_full', message, { partition: this.partition }));
@@ -151,7 +186,7 @@ export class Ownership implements OwnedPartition {
     const all = [...appends];
     const changed = new Map(changes);
     this.#queued++;
-    const committed = this.#tail.then(() => this.#commit(all, changed)).finally(() => this.#queued--);
+    const committed = this.#tail.then(() => this.#commit(all, changed, nextOffset)).finally(() => this.#queued--);
     this.#tail = committed.catch(() => undefined); // the caller is told; the next call asks `#failure`
     return committed;
   }
@@ -168,7 +203,11 @@ export class Ownership implements OwnedPartition {
     await this.#producer.close();
   }
 
-  async #commit(appends: readonly Append[], changes: ReadonlyMap<string, Buffer | null>): Promise<void> {
+  async #commit(
+    appends: readonly Append[],
+    changes: ReadonlyMap<string, Buffer | null>,
+    nextOffset: number | undefined,
+  ): Promise<void> {
     if (this.#closed || this.#failure !== undefined) {
       throw new CodedError('fenced', 'This ownership has ended; its partition must be opened again');
     }
@@ -179,7 +218,8 @@ export class Ownership implements OwnedPartition {
       this.#state.assertFits(changes);
       const all: Append[] = [...appends];
       for (const [key, value] of changes) all.push({ topic, partition, key: Buffer.from(key), value });
-      await this.#producer.commit({ appends: all });
+      const offsets = nextOffset === undefined ? {} : { offsets: this.#offsets(nextOffset) };
+      await this.#producer.commit({ appends: all, ...offsets });
     } catch (error) {
       this.#failure = { error };
       this.#end.abort();
@@ -187,5 +227,11 @@ export class Ownership implements OwnedPartition {
     }
     for (const [key, value] of changes) this.#state.set(key, value); // O3
     committed({ appends: appends.length, changes: changes.size, durationMs: log.clock.nowMs() - startedAtMs });
+  }
+
+  #offsets(offset: number): { readonly groupId: string; readonly offsets: readonly CommitOffset[] } {
+    const { groupId, input, partition } = this.#options;
+    if (input === undefined) throw new TypeError('There is no input whose offset could be committed');
+    return { groupId, offsets: [{ topic: input.topic, partition, offset }] };
   }
 }

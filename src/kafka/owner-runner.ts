@@ -8,10 +8,12 @@
  *    end, for it would go on doing things in the world that nobody writes down
  */
 import { CodedError } from '../base/errors.ts';
+import { InputFeed } from './input-feed.ts';
 import { Lifecycle, type NextMove, type Phase } from './lifecycle.ts';
 import { type CommitStats, type OwnedPartition, Ownership } from './owned-partition.ts';
-import type { Log, PartitionReader } from './port.ts';
+import type { GroupMember, Log, PartitionReader, RecordBatch } from './port.ts';
 import type { RestoreStats } from './restore.ts';
+import type { LostRange } from './session.ts';
 
 /** Twice this is within a shutdown's time. */
 const DEFAULT_SETTLE_MS = 4_000;
@@ -20,6 +22,8 @@ export interface OwnerSettings {
   readonly groupId: string;
   /** The compacted topic whose partitions are owned. */
   readonly topic: string;
+  /** Read by the owner of the partition of the same number; as many partitions as `topic`. Absent = no input. */
+  readonly inputTopic?: string;
   readonly transactionTimeoutMs: number;
   readonly restoreStallMs: number;
   /** Bound of the state of one partition. */
@@ -43,6 +47,8 @@ export interface OwnedPartitionHealth {
 /** What a runner tells its surroundings; each call must return at once. */
 export interface OwnerRunnerObserver {
   opened(partition: number, restored: RestoreStats): void;
+  /** Retention took records of the input before they were finished; it goes on behind them. Told at each open until a commit. */
+  lost?(partition: number, range: LostRange): void;
   committed(partition: number, commit: CommitStats): void;
   failed(partition: number, error: CodedError, next: NextMove): void;
   /** A programming error: the process must end, not carry on. */
@@ -54,6 +60,9 @@ export interface OwnerRunnerOptions {
   readonly reader: PartitionReader;
   readonly partition: number;
   readonly partitionOf: (key: string) => number;
+  readonly member: () => GroupMember;
+  /** See OwnedPartition. */
+  readonly leaseUntilMs: () => number;
   readonly settings: OwnerSettings;
   readonly serve: (owned: OwnedPartition) => Promise<void>;
   readonly observer: OwnerRunnerObserver;
@@ -69,6 +78,7 @@ export class OwnerRunner {
   readonly #stop = new AbortController();
   readonly #life: Lifecycle;
   #ownership: Ownership | undefined;
+  #feed: InputFeed | undefined;
   #lastCommitAtMs: number | null = null;
 
   /** Starts by itself, once `after` has settled. */
@@ -107,7 +117,18 @@ export class OwnerRunner {
   }
 
   stop(): void {
+    this.#feed?.stop(true);
+    this.#feed = undefined;
     this.#stop.abort();
+  }
+
+  records(batch: RecordBatch): void {
+    this.#feed?.records(batch);
+  }
+
+  /** The group rebalanced and this partition is still ours. */
+  reassigned(): void {
+    this.#feed?.reassigned();
   }
 
   /** One ownership from open to its end: undefined after stop(), else what ended it. Other errors are ours and go up. */
@@ -115,12 +136,15 @@ export class OwnerRunner {
     try {
       this.#ownership = await this.#open();
       this.#options.observer.opened(this.partition, this.#ownership.restored);
+      for (const range of this.#ownership.lost) this.#options.observer.lost?.(this.partition, range);
       this.#life.phase = 'running';
       return await this.#serve(this.#ownership);
     } catch (error) {
       if (error instanceof CodedError) return error;
       throw error;
     } finally {
+      this.#feed?.stop(false);
+      this.#feed = undefined;
       const ownership = this.#ownership;
       this.#ownership = undefined;
       await ownership?.close().catch((error) => this.#closeFailed(error)); // N1
@@ -128,7 +152,8 @@ export class OwnerRunner {
   }
 
   #open(): Promise<Ownership> {
-    const { log, reader, settings, partition, partitionOf, observer, uniqueId } = this.#options;
+    const { log, reader, settings, partition, partitionOf, observer, uniqueId, member, leaseUntilMs } = this.#options;
+    const { inputTopic: topic } = settings;
     return Ownership.open({
       ...settings,
       log,
@@ -136,6 +161,18 @@ export class OwnerRunner {
       partition,
       partitionOf,
       barrierId: uniqueId(),
+      ...(topic === undefined
+        ? {}
+        : {
+            input: {
+              topic,
+              create: (position) => {
+                this.#feed = new InputFeed({ member, input: { topic, partition }, position });
+                return this.#feed;
+              },
+            },
+          }),
+      leaseUntilMs,
       signal: this.#stop.signal,
       committed: (commit) => {
         this.#life.succeeded();

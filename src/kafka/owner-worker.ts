@@ -1,10 +1,12 @@
 /**
- * A member of a consumer group that owns partitions of one compacted topic and runs background work over each. No record
- * is consumed: the group only decides who owns what, and the transactional producers see to it that this holds.
+ * A member of a consumer group that owns partitions of one compacted topic and runs background work over each. The group
+ * decides who owns what, and the transactional producers see to it that this holds. With an input topic the owner of a
+ * partition also reads the input partition of that number (input-feed.ts); without one no record is consumed.
  *
  * W1 a partition kept across a rebalance keeps running, undisturbed
  * W2 a partition lost is let go; should it come back, it is owned anew only after that (runner-set.ts)
- * W3 every partition stays paused: what is in the topic is read by each owner for itself, up to its barrier
+ * W3 the owned topic is read by each owner for itself, up to its barrier; without an input every partition stays paused
+ * W4 the lease runs from the last heartbeat that was accepted since the last rebalance; during one there is none
  */
 import { CodedError } from '../base/errors.ts';
 import { partitionOfKey } from './murmur2.ts';
@@ -15,7 +17,7 @@ import {
   type OwnerRunnerObserver,
   type OwnerSettings,
 } from './owner-runner.ts';
-import type { GroupMember, Log, PartitionReader, TopicPartition } from './port.ts';
+import type { GroupMember, Log, PartitionReader, TopicDescription, TopicPartition } from './port.ts';
 import { RunnerSet } from './runner-set.ts';
 import { shardAssigner } from './shards.ts';
 
@@ -60,6 +62,7 @@ export class OwnerWorker {
   #member: GroupMember | undefined;
   #epoch = 0;
   #heartbeatAtMs: number | null = null;
+  #leasedAtMs = Number.NEGATIVE_INFINITY;
   #closing = false;
 
   private constructor(options: OwnerWorkerOptions, reader: PartitionReader, partitionCount: number) {
@@ -74,6 +77,7 @@ export class OwnerWorker {
     const { topic } = settings;
     const [described] = await log.admin.describeTopics([topic]);
     if (described === undefined) throw new CodedError('topic_invalid', `The topic ${topic} does not exist`, { topic });
+    if (settings.inputTopic !== undefined) await assertTwins(log, settings.inputTopic, described);
     const reader = await log.reader({ clientId: `${clientId}-restore`, topics: [topic] });
     const worker = new OwnerWorker(options, reader, described.partitions);
     try {
@@ -118,7 +122,8 @@ export class OwnerWorker {
 
   #join(): Promise<GroupMember> {
     const { log, settings, observer } = this.#options;
-    const { groupId, topic, sessionTimeoutMs } = settings;
+    const { groupId, sessionTimeoutMs, inputTopic } = settings;
+    const topic = inputTopic ?? settings.topic;
     return log.group({
       groupId,
       topics: [topic],
@@ -126,12 +131,15 @@ export class OwnerWorker {
       sessionTimeoutMs,
       listener: {
         assigned: (partitions, epoch) => this.#assigned(partitions, epoch),
-        rebalancing: () => undefined,
+        rebalancing: () => {
+          this.#leasedAtMs = Number.NEGATIVE_INFINITY;
+        },
         heartbeat: (_epoch, atMs) => {
           this.#heartbeatAtMs = atMs;
+          this.#leasedAtMs = atMs;
           this.#runners.heartbeat(atMs);
         },
-        records: () => undefined, // W3
+        records: (batch) => this.#runners.get(batch.partition)?.records(batch),
         crashed: (error) => {
           if (!this.#closing) observer.crashed(error);
         },
@@ -143,7 +151,8 @@ export class OwnerWorker {
     if (this.#closing) return;
     this.#epoch = epoch;
     const partitions = assigned.map(({ partition }) => partition);
-    this.#runners.assign(partitions, (partition, after) => this.#start(partition, after));
+    const kept = this.#runners.assign(partitions, (partition, after) => this.#start(partition, after));
+    for (const runner of kept) runner.reassigned();
     this.#options.observer.assigned(epoch, partitions);
   }
 
@@ -155,6 +164,8 @@ export class OwnerWorker {
         reader: this.#reader,
         partition,
         partitionOf: (key) => this.partitionOf(key),
+        member: () => this.#member as GroupMember,
+        leaseUntilMs: () => this.#leasedAtMs + settings.sessionTimeoutMs,
         settings,
         serve,
         observer,
@@ -164,4 +175,12 @@ export class OwnerWorker {
       Promise.all([this.#joined.promise, after]),
     );
   }
+}
+
+/** Partition p of the one is the twin of partition p of the other. */
+async function assertTwins(log: Log, inputTopic: string, { name, partitions }: TopicDescription): Promise<void> {
+  const [input] = await log.admin.describeTopics([inputTopic]);
+  if (input?.partitions === partitions) return;
+  const message = `${inputTopic} and ${name} must exist and have equal partition counts`;
+  throw new CodedError('topic_invalid', message, { topic: inputTopic, partitions: input?.partitions ?? 0 });
 }

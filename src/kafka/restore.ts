@@ -32,11 +32,17 @@ export interface RestoreOptions extends TopicPartition {
   readonly restored: (key: Buffer, value: Buffer | null, timestampMs: number) => void;
 }
 
-/** Resolves, once the barrier has been read, to how many records there were; the partition is followed no more then. */
-export async function restoreToBarrier(options: RestoreOptions): Promise<number> {
+export interface Restored {
+  readonly records: number;
+  /** Greater with each open of the partition, whoever opens it. */
+  readonly barrierOffset: number;
+}
+
+/** Resolves once the barrier has been read; the partition is followed no more then. */
+export async function restoreToBarrier(options: RestoreOptions): Promise<Restored> {
   const { reader, topic, partition, clock, stallMs, signal, restored } = options;
   const barrier = Buffer.from(options.barrierId);
-  const outcome = Promise.withResolvers<void>();
+  const outcome = Promise.withResolvers<number>();
   let records = 0;
   let done = false;
   let seenAtLastCheck = -1;
@@ -54,7 +60,7 @@ export async function restoreToBarrier(options: RestoreOptions): Promise<number>
           if (!record.key.equals(BARRIER_KEY_BYTES)) restored(record.key, record.value, record.timestampMs);
           else if (record.value?.equals(barrier) === true) {
             done = true;
-            outcome.resolve();
+            outcome.resolve(record.offset);
             return;
           }
         }
@@ -80,8 +86,9 @@ export async function restoreToBarrier(options: RestoreOptions): Promise<number>
     else signal.addEventListener('abort', stop, { once: true, signal: watch.signal });
   });
   try {
-    await Promise.race([outcome.promise, aborted, stalled.then(() => new Promise<never>(() => undefined))]);
-    return records;
+    const never = stalled.then(() => new Promise<never>(() => undefined));
+    const barrierOffset = await Promise.race([outcome.promise, aborted, never]);
+    return { records, barrierOffset };
   } finally {
     watch.abort();
     await follow.stop();

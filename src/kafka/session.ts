@@ -118,13 +118,18 @@ export class PartitionSession {
   }
 }
 
-interface Start {
+export interface Start {
   readonly positions: Map<number, number>;
   readonly lost: readonly LostRange[];
 }
 
 /** S6. The log is asked after the offsets, so that it cannot seem to end before them. */
-async function startOf({ log, groupId, topic, partitions }: SessionOptions): Promise<Start> {
+export async function startOf({
+  log,
+  groupId,
+  topic,
+  partitions,
+}: Pick<SessionOptions, 'log' | 'groupId' | 'topic' | 'partitions'>): Promise<Start> {
   const inputs = partitions.map((partition) => ({ topic, partition }));
   const committed = await log.admin.committed(groupId, inputs);
   const watermarks = await Promise.all(inputs.map((input) => log.admin.watermarks(input)));
@@ -183,10 +188,13 @@ async function restoreAll(options: StatefulOptions, table: StateTable): Promise<
       stallMs: restoreStallMs,
       signal,
       restored: (key, value, timestampMs) => table.restore(key, value, timestampMs),
-    }).catch((error) => {
-      failed.abort();
-      throw error;
-    }),
+    }).then(
+      ({ records }) => records,
+      (error) => {
+        failed.abort();
+        throw error;
+      },
+    ),
   );
   const settled = Promise.allSettled(restores);
   try {

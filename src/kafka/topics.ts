@@ -1,8 +1,8 @@
 /**
  * The one table of topics. `cn-kustomer topics` prints and reconciles it; `docs/reference/topics.md` is generated from it.
  *
- * Raw and state keep equal partition counts: state partition p belongs to the owner of raw partition p. Changing the
- * count moves keys to other partitions, away from their state, so it is a migration and never done silently.
+ * Raw and state keep equal partition counts: state partition p belongs to the owner of raw partition p. So do commands and
+ * ledger. Changing a count moves keys to other partitions, away from their state: a migration, never done silently.
  */
 import type { TopicSpec } from './port.ts';
 
@@ -13,6 +13,8 @@ export interface TopicSettings {
   readonly eventPartitions: number;
   /** Changing it moves connections to other owners, away from their cursors: a migration, as with raw. */
   readonly cursorPartitions: number;
+  /** Of commands and their ledger. Changing it moves commands away from what is known of them: a migration. */
+  readonly commandPartitions: number;
   /** Absent = the broker's default. */
   readonly replicationFactor?: number;
   /** How long the dedupe state and raw records are kept. */
@@ -25,6 +27,7 @@ export const TOPIC_DEFAULTS: TopicSettings = {
   rawPartitions: 4,
   eventPartitions: 4,
   cursorPartitions: 8,
+  commandPartitions: 8,
   stateRetentionMs: 90 * 86_400_000,
   rawRetentionMs: 14 * 86_400_000,
 };
@@ -51,8 +54,14 @@ export interface TopicNames {
   /** Who wants to call a vendor's organisation, and who may. */
   readonly budgetAsks: string;
   readonly budgetLeases: string;
+  /** Writes that operators ask for; key = conversation id. */
+  readonly commands: string;
+  /** What is known of each command: the twin of `commands`. */
+  readonly ledger: string;
   /** Topic of one tenant's envelopes. The only place that knows the rule. */
   events(tenantId: string): string;
+  /** Topic of one tenant's receipts. */
+  receipts(tenantId: string): string;
 }
 
 export function topicNames(prefix: string): TopicNames {
@@ -65,7 +74,10 @@ export function topicNames(prefix: string): TopicNames {
     enrich: `${prefix}kustomer.enrich`,
     budgetAsks: `${prefix}kustomer.budget.asks`,
     budgetLeases: `${prefix}kustomer.budget.leases`,
+    commands: `${prefix}fibric.commands`,
+    ledger: `${prefix}fibric.ledger`,
     events: (tenantId) => `${prefix}fibric.events.${tenantId}`,
+    receipts: (tenantId) => `${prefix}fibric.receipts.${tenantId}`,
   };
 }
 
@@ -129,6 +141,24 @@ export function fixedTopics(settings: TopicSettings): readonly TopicSpec[] {
       },
     },
     { name: names.budgetLeases, partitions: BUDGET_PARTITIONS, ...replication, config: ownedConfig(600_000) },
+    {
+      name: names.commands,
+      partitions: settings.commandPartitions,
+      ...replication,
+      config: { 'cleanup.policy': 'delete', 'retention.ms': String(settings.rawRetentionMs) },
+    },
+    {
+      name: names.ledger,
+      partitions: settings.commandPartitions,
+      ...replication,
+      // Compacted only: what waits for a person is never forgotten, and the rest by its owner (retention.ts of the ledger).
+      config: {
+        'cleanup.policy': 'compact',
+        'min.cleanable.dirty.ratio': '0.3',
+        'segment.ms': '3600000',
+        'segment.bytes': '134217728',
+      },
+    },
   ];
 }
 
@@ -157,5 +187,15 @@ export function eventsTopic(settings: TopicSettings, tenantId: string): TopicSpe
       // An envelope can come close to the body it was made of, and the brokers' default is less than a body may have.
       'max.message.bytes': RAW_AND_HEADERS_BYTES,
     },
+  };
+}
+
+/** The topic of one tenant's receipts. */
+export function receiptsTopic(settings: TopicSettings, tenantId: string): TopicSpec {
+  return {
+    name: topicNames(settings.prefix).receipts(tenantId),
+    partitions: settings.eventPartitions,
+    ...(settings.replicationFactor === undefined ? {} : { replicationFactor: settings.replicationFactor }),
+    config: { 'cleanup.policy': 'delete', 'retention.ms': String(settings.stateRetentionMs) },
   };
 }

@@ -119,8 +119,8 @@ function demoEnvironment(env: CliContext['env']): NodeJS.ProcessEnv {
 async function removeTopics(settings: Settings, tenants: readonly string[], context: CliContext): Promise<void> {
   const cleaner = openLog(settings, createLogger('fatal'));
   const names = topicNames(settings.topicPrefix);
-  const { raw, state, dead, control, cursors, enrich, budgetAsks, budgetLeases } = names;
-  const own = [raw, state, dead, control, cursors, enrich, budgetAsks, budgetLeases];
+  const { raw, state, dead, control, cursors, enrich, budgetAsks, budgetLeases, commands, ledger } = names;
+  const own = [raw, state, dead, control, cursors, enrich, budgetAsks, budgetLeases, commands, ledger];
   const all = [...own, ...tenants.map((tenant) => names.events(tenant))];
   try {
     await cleaner.admin.deleteTopics(all);

@@ -47,6 +47,8 @@ export interface KustomerCall {
   /** Longest wait for the budget; default by lane. */
   readonly waitMs?: number;
   readonly signal?: AbortSignal;
+  /** Asked right before the first byte; false = it is `not_sent`. */
+  readonly maySend?: () => boolean;
 }
 
 export interface ClientHealth {
@@ -91,7 +93,7 @@ export function createKustomerClient(options: KustomerClientOptions): KustomerCl
   let pod: string | null = null;
 
   const prepare = (call: KustomerCall): Exchange | Failure => {
-    const { operation, method, path, query, signal } = call;
+    const { operation, method, path, query, signal, maySend } = call;
     const target = 'link' in path ? linkPath(base, path.link) : pathOf(base, path, query);
     if (target === null) {
       const message = `${operation}: not sent: ${'link' in path ? 'the link leads to another host' : 'the path is malformed'}`;
@@ -108,7 +110,7 @@ export function createKustomerClient(options: KustomerClientOptions): KustomerCl
       authorization: `Bearer ${apiKey.reveal()}`,
       ...(body === null ? {} : { 'content-type': 'application/json' }),
     };
-    return { method, path: target, headers, body, signal };
+    return { method, path: target, headers, body, signal, maySend };
   };
 
   const perform = async (call: KustomerCall, exchange: Exchange): Promise<Outcome<unknown>> => {

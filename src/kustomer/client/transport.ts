@@ -31,6 +31,8 @@ export interface Exchange {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer | null;
   readonly signal?: AbortSignal | undefined;
+  /** Asked right before the first byte; false keeps all of them back. */
+  readonly maySend?: (() => boolean) | undefined;
 }
 
 export interface Transport {
@@ -65,7 +67,7 @@ export function createTransport({ origin, timeouts, maxBytes, connections }: Tra
 
 function start(
   pool: Pool,
-  { method, path, headers, body, signal }: Exchange,
+  { method, path, headers, body, signal, maySend }: Exchange,
   timeouts: Timeouts,
   maxBytes: number,
   resolve: (result: WireResult) => void,
@@ -111,6 +113,7 @@ function start(
   const handler: Dispatcher.DispatchHandler = {
     onRequestStart: (begun) => {
       // Given up while it waited: refusing here keeps every byte of it back (X1).
+      if (!done && maySend?.() === false) giveUp('too late to send it');
       if (done) return begun.abort(new Error('given up'));
       controller = begun;
       within(timeouts.headersMs, 'no answer');

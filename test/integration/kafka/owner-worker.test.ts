@@ -66,6 +66,7 @@ async function setUp() {
       partitionOf: () => partition,
       barrierId: `seized-${ids++}`,
       signal: new AbortController().signal,
+      leaseUntilMs: () => 0,
       committed: () => undefined,
     });
   }

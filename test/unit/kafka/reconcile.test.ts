@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { planTopics } from '../../../src/kafka/reconcile.ts';
-import { eventsTopic, fixedTopics, TOPIC_DEFAULTS } from '../../../src/kafka/topics.ts';
+import { eventsTopic, fixedTopics, receiptsTopic, TOPIC_DEFAULTS } from '../../../src/kafka/topics.ts';
 
 const wanted = { name: 'raw', partitions: 4, config: { 'cleanup.policy': 'delete' } };
 
@@ -33,6 +33,17 @@ describe('topics plan', () => {
     const state = topics.find((topic) => topic.name === 'kustomer.state');
     expect([raw?.partitions, state?.partitions]).toEqual([7, 7]);
     expect(state?.config['cleanup.policy']).toBe('compact,delete');
+  });
+
+  test('commands and ledger are twins; what is known of a command is compacted and never deleted by age', () => {
+    const topics = new Map(
+      fixedTopics({ ...TOPIC_DEFAULTS, commandPartitions: 5 }).map((topic) => [topic.name, topic]),
+    );
+    const [commands, ledger] = [topics.get('fibric.commands'), topics.get('fibric.ledger')];
+    expect([commands?.partitions, ledger?.partitions]).toEqual([5, 5]);
+    expect([commands?.config['cleanup.policy'], ledger?.config['cleanup.policy']]).toEqual(['delete', 'compact']);
+    expect(ledger?.config).not.toHaveProperty('retention.ms');
+    expect(receiptsTopic(TOPIC_DEFAULTS, 't_a').name).toBe('fibric.receipts.t_a');
   });
 
   test('what is owned is compacted and restored from small segments; what waits is deleted in its time', () => {
