@@ -63,9 +63,12 @@ const FACTS: Readonly<Record<TrueChange['resourceType'], Facts>> = {
 /** What the status of a conversation was before a change, as far as it was known when the change was published. */
 export interface KnownStatus {
   readonly previous: string | null;
-  /** What an observer knew who had missed what came between. */
-  readonly lastKnown: string | null;
-  /** Reopens since that. */
+  /**
+   * Every status since the last move that had been published: an observer who missed what came between knows one of them, the
+   * latest that anything told him of.
+   */
+  readonly since: readonly (string | null)[];
+  /** Reopens since that move. */
   readonly reopens: number;
 }
 
@@ -102,14 +105,14 @@ export function contentProblems(
     }
   }
   if (change.eventType === 'conversation.status.changed') {
-    const { previous, lastKnown, reopens } = known();
+    const { previous, since, reopens } = known();
     const { status } = payload;
     const reopened = status === 'open' && previous === 'done';
     if (byWebhook) {
       differ('previous_status', [previous]);
       differ('reopened', [reopened]);
     } else {
-      differ('previous_status', [null, previous, lastKnown]);
+      differ('previous_status', payload['missed_revisions'] === 0 ? [previous] : [null, ...since]);
       differ('reopened', [null, reopened, status === 'open' && reopens > 0]);
     }
   }
@@ -139,7 +142,7 @@ export function knownStatus(change: TrueChange, envelope: Published, context: Kn
   const shown = copies.find(({ rev }) => rev === envelope.payload['revision']);
   return {
     previous: statusOf(copies[at - 1]),
-    lastKnown: statusOf(last),
+    since: copies.filter(({ rev }) => rev >= (last?.rev ?? 0) && rev < (change.rev ?? 0)).map(statusOf),
     reopens: reopensOf(shown) - reopensOf(last),
   };
 }
