@@ -30,9 +30,9 @@ test(
       process.stdout.write(
         `convergence: seed ${seed}: ${shown.join(', ')}; webhook off for ${webhookOffMs} ms; true after ${tookMs} ms\n`,
       );
-      const { changes, collapsed, byPoll, refused } = counts;
+      const { changes, published, collapsed, byPoll, refused } = counts;
       expect(changes).toBeGreaterThan(100);
-      expect(collapsed).toBeLessThan(changes / 2);
+      expect(published).toBeGreaterThan(changes / 4);
       // The faults were there.
       expect(Math.min(collapsed, byPoll, refused)).toBeGreaterThan(0);
       expect(webhookOffMs).toBeGreaterThan(0);
