@@ -28,6 +28,9 @@ const EVENTS = EVENT_NAMES.filter((name) => /\.(?:conversation|message|customer)
 const CARRIED_DEADLINE_MS = 45_000;
 const LATE_DEADLINE_MS = 10_000;
 const LOOK_EVERY_MS = 100;
+/** The first webhooks may meet a receiver that has not heard of the connection yet: seconds instead of minutes between tries. */
+const RETRY_TIME_SCALE = 60;
+const DELIVERED_DEADLINE_MS = 30_000;
 /** A breach must have come by poll, an answer to a survey, a customer with orders: that is what the act is about. */
 const NEEDED = ['conversation.created', 'conversation.message.created', 'conversation.status.changed'] as const;
 
@@ -49,7 +52,7 @@ export interface SensingResult {
 
 export async function runSensing(options: SensingOptions): Promise<SensingResult> {
   const org = { name: 'sensing', apiKey: API_KEY, sla: DEMO_SLA, limits: { searchPerMinute: 400 } };
-  const simulator = createSimulator({ orgs: [org], seed: 'demo' });
+  const simulator = createSimulator({ orgs: [org], seed: 'demo', timeScale: RETRY_TIME_SCALE });
   const follow = await followEnvelopes({ ...options.reading, topics: [options.topic] });
   try {
     return await new Act(options, simulator, follow).play((await simulator.listen()).url);
@@ -81,6 +84,9 @@ class Act {
     const about = customerWrites(this.#perform);
     say('  a customer with two orders writes, and nobody answers in time: no webhook tells of that');
     await this.#until(() => isLate(this.#org, about), 'the SLA to be breached', LATE_DEADLINE_MS);
+    // Switching off gives up what is still to be delivered, and then nobody would ever tell of it.
+    const isDelivered = () => this.#org.webhooks.get(this.#webhookId)?.queue.pending === 0;
+    await this.#until(isDelivered, 'the webhooks so far to be delivered', DELIVERED_DEADLINE_MS);
     this.#switch(false);
     say('  the webhooks are switched off; then an agent answers, is done, and the customer rates the answer…');
     agentAnswers(this.#perform, about);
