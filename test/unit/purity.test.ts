@@ -16,6 +16,7 @@ const PURE = [
   'src/sinks/{bytes,lanes,policy-gate}.ts',
   'src/sinks/{lanes,ledger,lifecycle}/**/*.ts',
   'src/sinks/{outcome,next-steps}.ts',
+  'src/sinks/runner/{admit,receipts}.ts',
   'src/sinks/{actions,reconcile}/*.ts',
   'src/ingest/{webhook-decision,raw-record}.ts',
   'src/ingest/enrich/{body,memory,plan}.ts',

@@ -1,0 +1,108 @@
+/**
+ * From a record of the commands topic to what becomes of it: work for its lane, a refusal with a receipt, or a dead letter
+ * when nobody could be told. Pure but for asking who is known here.
+ */
+import type { ErrorCode } from '../../base/errors.ts';
+import type { CommandFacts, WriteCommand } from '../../fibric/commands/command.ts';
+import type { Problem } from '../../fibric/commands/field-reader.ts';
+import { type CommandReading, readCommand, readUndecodable } from '../../fibric/commands/read-command.ts';
+import type { Connection } from '../../fibric/connection.ts';
+import { HEADER } from '../../kafka/headers.ts';
+import type { LogRecord } from '../../kafka/port.ts';
+import { externalIdOf, fingerprintOf, identityOf, receiptIdOf } from '../ledger/identity.ts';
+import type { LiveCommand } from '../lifecycle/events.ts';
+import type { SinkConnections } from './ports.ts';
+
+/** Where a command stands in the log. */
+export interface CommandPlace {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly appendedAtMs: number;
+}
+
+export interface CommandWork {
+  readonly place: CommandPlace;
+  readonly command: WriteCommand;
+  readonly connection: Connection;
+  readonly live: LiveCommand;
+  readonly externalId: string;
+  /** Across tenants. */
+  readonly lane: string;
+}
+
+export interface Refusal {
+  readonly place: CommandPlace;
+  readonly facts: CommandFacts;
+  readonly connection: Connection | null;
+  readonly receiptId: string;
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly problems: readonly Problem[];
+}
+
+export type Admission =
+  | { readonly kind: 'work'; readonly work: CommandWork }
+  | { readonly kind: 'refused'; readonly refusal: Refusal }
+  | { readonly kind: 'dead'; readonly code: ErrorCode; readonly message: string };
+
+export type Decoded = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly reason: string };
+
+export function admit(record: LogRecord, decoded: Decoded, connections: SinkConnections): Admission {
+  const reading = readingOf(record, decoded);
+  if (reading.kind === 'unattributable') {
+    const message = reading.problems.map((problem) => problem.message).join('; ');
+    return { kind: 'dead', code: 'record_unattributed', message };
+  }
+  const facts = reading.kind === 'command' ? reading.command : reading.facts;
+  const { tenantId, commandId } = facts;
+  if (!connections.knows(tenantId)) {
+    return { kind: 'dead', code: 'record_unattributed', message: 'the command names a tenant that is not known here' };
+  }
+  const { topic, partition, offset, timestampMs } = record;
+  const place = { topic, partition, offset, appendedAtMs: timestampMs };
+  const receiptId = receiptIdOf({ topic, partition, offset, commandId });
+  const connection = connections.find(tenantId, facts.connection);
+  const refuse = (code: ErrorCode, message: string, problems: readonly Problem[] = []): Admission => {
+    const refusal = { place, facts, connection: connection ?? null, receiptId, code, message, problems };
+    return { kind: 'refused', refusal };
+  };
+  if (reading.kind === 'invalid') return refuse('command_invalid', 'the command does not validate', reading.problems);
+  if (connection === undefined) return refuse('connection_unknown', 'the tenant has no such connection');
+  return { kind: 'work', work: workOf(reading.command, connection, place, receiptId) };
+}
+
+function workOf(command: WriteCommand, connection: Connection, place: CommandPlace, receiptId: string): CommandWork {
+  const { tenantId, commandId, capability, args, entityKey, idempotencyKey, mode, deadlineMs, laneKey } = command;
+  const { connectionId } = connection;
+  const identity = identityOf({ tenantId, entityKey, idempotencyKey });
+  return {
+    place,
+    command,
+    connection,
+    live: {
+      identity,
+      fingerprint: fingerprintOf({ connectionId, capability, args }),
+      receiptId,
+      subject: { tenantId, connectionId, capability, entityKey, idempotencyKey, commandId },
+      mode,
+      deadlineMs,
+      approvedBy: null,
+    },
+    externalId: externalIdOf(identity),
+    lane: `${tenantId}/${laneKey}`,
+  };
+}
+
+function readingOf(record: LogRecord, decoded: Decoded): CommandReading {
+  if (decoded.ok) {
+    return readCommand(decoded.value, { appendedAtMs: record.timestampMs, key: record.key?.toString() ?? null });
+  }
+  const claimed = (name: string): string | null => record.headers[name]?.toString() ?? null;
+  const origin = {
+    commandId: claimed(HEADER.commandId),
+    tenantId: claimed(HEADER.tenant),
+    connection: claimed(HEADER.connection),
+  };
+  return readUndecodable(origin, decoded.reason);
+}

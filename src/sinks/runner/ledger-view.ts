@@ -1,0 +1,69 @@
+/**
+ * The ledger of one partition as its owner sees it: what is committed, under what is staged for a transaction to come. Being
+ * ahead of the log is safe, since transactions are committed in order: what is told because of a staged entry is committed
+ * with it or after it.
+ */
+import type { OwnedPartition } from '../../kafka/owner-worker.ts';
+import { decodeEntry, encodeEntry } from '../ledger/codec.ts';
+import type { LedgerChange, LedgerEntry } from '../ledger/entry.ts';
+import { isForgotten } from '../ledger/retention.ts';
+
+/** Reserved among the keys of the ledger: identities are hex. */
+export const PROGRESS_KEY = '~progress';
+/** Kept by the log room beside our keys. */
+const IDENTITY = /^[0-9a-f]{32}$/;
+
+export class LedgerView {
+  readonly #owned: Pick<OwnedPartition, 'get' | 'entries'>;
+  readonly #retentionMs: number;
+  readonly #staged = new Map<string, LedgerEntry | null>();
+  /** Ids of all that is known to have been written; made when first asked for, kept from then on. */
+  #written: Set<string> | undefined;
+
+  constructor(owned: Pick<OwnedPartition, 'get' | 'entries'>, retentionMs: number) {
+    this.#owned = owned;
+    this.#retentionMs = retentionMs;
+  }
+
+  /** Throws `ledger_unreadable`. */
+  get(identity: string, nowMs: number): LedgerEntry | null {
+    const staged = this.#staged.get(identity);
+    const bytes = staged === undefined ? this.#owned.get(identity) : undefined;
+    const entry = staged ?? (bytes === undefined ? null : decodeEntry(bytes));
+    return entry !== null && isForgotten(entry, nowMs, this.#retentionMs) ? null : entry;
+  }
+
+  /** Returns the value for the log. */
+  stage({ identity, entry }: LedgerChange): Buffer | null {
+    this.#staged.set(identity, entry);
+    if (entry?.kind === 'done' && entry.vendorId !== null) this.#written?.add(entry.vendorId);
+    return entry === null ? null : encodeEntry(entry);
+  }
+
+  /** All that was staged until then is committed. */
+  committed(identities: Iterable<string>, staged: ReadonlyMap<string, LedgerEntry | null>): void {
+    for (const identity of identities) {
+      if (this.#staged.get(identity) === staged.get(identity)) this.#staged.delete(identity);
+    }
+  }
+
+  /** As it is now, for `committed`. */
+  snapshot(): ReadonlyMap<string, LedgerEntry | null> {
+    return new Map(this.#staged);
+  }
+
+  written(): ReadonlySet<string> {
+    this.#written ??= this.#collect();
+    return this.#written;
+  }
+
+  #collect(): Set<string> {
+    const ids = new Set<string>();
+    const add = (entry: LedgerEntry | null): void => {
+      if (entry?.kind === 'done' && entry.vendorId !== null) ids.add(entry.vendorId);
+    };
+    for (const [key, value] of this.#owned.entries()) if (IDENTITY.test(key)) add(decodeEntry(value));
+    for (const entry of this.#staged.values()) add(entry);
+    return ids;
+  }
+}

@@ -1,0 +1,97 @@
+/**
+ * What is to be committed, batched: everything staged while one transaction is under way goes into the next.
+ *
+ * B1 one transaction at a time, in the order of staging; it carries the progress as it is when it begins, and all that was
+ *    staged by then
+ * B2 what waits for its durability is told after the transaction that carries it has been answered, and never when it failed
+ * B3 after a failure nothing is committed any more
+ */
+import type { Clock } from '../../base/clock.ts';
+import type { OwnedPartition } from '../../kafka/owner-worker.ts';
+import type { Append } from '../../kafka/port.ts';
+import type { Progress } from '../lanes/offsets.ts';
+import { encodeProgress } from '../lanes/progress-codec.ts';
+import type { LedgerChange } from '../ledger/entry.ts';
+import { type LedgerView, PROGRESS_KEY } from './ledger-view.ts';
+
+export interface OutboxOptions {
+  readonly owned: OwnedPartition;
+  readonly ledger: LedgerView;
+  readonly clock: Clock;
+  readonly paceMs: number;
+  readonly progress: () => Progress | undefined;
+  /** Nothing is left to commit. */
+  readonly idle: () => void;
+  /** Told once. */
+  readonly failed: (error: unknown) => void;
+}
+
+export class Outbox {
+  readonly #options: OutboxOptions;
+  #changes = new Map<string, Buffer | null>();
+  #appends: Append[] = [];
+  #afterwards: (() => void)[] = [];
+  #isStaged = false;
+  #isCommitting = false;
+  #hasFailed = false;
+  #committedOffset: number | null = null;
+
+  constructor(options: OutboxOptions) {
+    this.#options = options;
+  }
+
+  get isEmpty(): boolean {
+    return this.#hasFailed || !(this.#isStaged || this.#isCommitting);
+  }
+
+  /** `afterwards` runs when it is durable (B2). */
+  stage(staged: {
+    readonly change?: LedgerChange | null;
+    readonly append?: Append;
+    readonly afterwards?: () => void;
+  }): void {
+    const { change, append, afterwards } = staged;
+    if (change) this.#changes.set(change.identity, this.#options.ledger.stage(change));
+    if (append !== undefined) this.#appends.push(append);
+    if (afterwards !== undefined) this.#afterwards.push(afterwards);
+    this.#isStaged = true;
+    if (!this.#isCommitting && !this.#hasFailed) void this.#run();
+  }
+
+  async #run(): Promise<void> {
+    const { clock, paceMs } = this.#options;
+    this.#isCommitting = true;
+    try {
+      while (this.#isStaged) {
+        const startedAtMs = clock.nowMs();
+        // One turn, so that what is staged together is committed together.
+        await Promise.resolve();
+        await this.#commit();
+        const waitMs = startedAtMs + paceMs - clock.nowMs();
+        if (this.#isStaged && waitMs > 0) await clock.sleep(waitMs, this.#options.owned.signal);
+      }
+      this.#isCommitting = false;
+      this.#options.idle();
+    } catch (error) {
+      this.#hasFailed = true;
+      this.#options.failed(error);
+    }
+  }
+
+  async #commit(): Promise<void> {
+    const { owned, ledger, progress } = this.#options;
+    const now = progress();
+    if (now === undefined) throw new TypeError('The partition has no progress');
+    const changes = this.#changes.set(PROGRESS_KEY, encodeProgress(now));
+    const [appends, afterwards, snapshot] = [this.#appends, this.#afterwards, ledger.snapshot()];
+    this.#changes = new Map();
+    this.#appends = [];
+    this.#afterwards = [];
+    this.#isStaged = false;
+    const hasMoved = now.commitOffset !== this.#committedOffset;
+    await owned.commit(appends, changes, hasMoved ? now.commitOffset : undefined);
+    this.#committedOffset = now.commitOffset;
+    ledger.committed(changes.keys(), snapshot);
+    for (const told of afterwards) told();
+  }
+}

@@ -1,0 +1,423 @@
+/**
+ * The commands of one owned partition, from their records to their receipts: it carries out what the machines decide (lanes,
+ * ledger, lifecycle) and tells them what came of it.
+ *
+ * D1 what a decision rests on is durable before the world sees it: the call waits for the commit of its `in_flight`, and no
+ *    receipt is ahead of the ledger
+ * D2 a record is refused or buried in the transaction that moves past it
+ * D3 after the signal nothing is taken up and nothing is called; what is under way has `drainMs` to end and be committed
+ * D4 after a failed commit, and after that time, everything is given up as it is: connections are closed, nothing is told
+ *    any more. What is not known then is read back by the next owner
+ */
+import { CodedError } from '../../base/errors.ts';
+import type { WireReceipt } from '../../fibric/commands/receipt-fields.ts';
+import { evaluatePolicy } from '../../fibric/policy/evaluate.ts';
+import { HEADER } from '../../kafka/headers.ts';
+import type { OwnedPartition } from '../../kafka/owner-worker.ts';
+import type { Append, LogRecord } from '../../kafka/port.ts';
+import type { KustomerClient } from '../../kustomer/client/client.ts';
+import { decodeProgress } from '../lanes/progress-codec.ts';
+import type { Lanes, Ticket, Turn } from '../lanes.ts';
+import { hasRoom } from '../ledger/retention.ts';
+import type { LifecycleEffect, LifecycleEvent, PolicyDecision, ReceiptFacts } from '../lifecycle/events.ts';
+import type { Life } from '../lifecycle/life.ts';
+import { newLife, step } from '../lifecycle/step.ts';
+import { policyDecision } from '../policy-gate.ts';
+import { type Admission, admit, type CommandWork, type Decoded } from './admit.ts';
+import { LedgerView, PROGRESS_KEY } from './ledger-view.ts';
+import { Outbox } from './outbox.ts';
+import type { SinkDeps } from './ports.ts';
+import { finishedReceipt, refusalReceipt, type SentTimes } from './receipts.ts';
+import { type Asking, carryOut, lookBack } from './vendor.ts';
+import { Wakeup } from './wakeup.ts';
+
+/** Records decoded and offered before anybody else has a turn. */
+const INTAKE_RECORDS = 200;
+const PREPARE_RETRY_MS = 1000;
+/** A read back holds its lane, and a slot; what finds no budget in this time is tried again later. */
+const READ_WAIT_MS = 10_000;
+const MAX_ERROR_MESSAGE_CHARS = 500;
+
+interface AtWork {
+  readonly work: CommandWork;
+  life: Life;
+  ticket: Ticket;
+  /** Of the last write that was handed over; null = not by this owner. */
+  rev: number | null;
+  sent: SentTimes;
+}
+
+type Effect<K extends LifecycleEffect['kind']> = Extract<LifecycleEffect, { readonly kind: K }>;
+
+/** What the partitions of one process share. */
+export interface Shared extends SinkDeps {
+  readonly lanes: Lanes<CommandWork>;
+  /** Gives turns to whoever can start. */
+  readonly pump: () => void;
+}
+
+export class PartitionSink {
+  readonly #shared: Shared;
+  readonly #owned: OwnedPartition;
+  readonly #ledger: LedgerView;
+  readonly #outbox: Outbox;
+  readonly #works = new Map<number, AtWork>();
+  readonly #underWay = new Set<Promise<void>>();
+  readonly #calls = new AbortController();
+  /** Something came to its end, or came in. */
+  readonly #changed = new Wakeup();
+  /** Aborts when this partition is to end, for whatever reason. */
+  readonly #end = new AbortController();
+  readonly #ending: AbortSignal;
+  #failure: { readonly error: unknown } | undefined;
+  #isStopping = false;
+
+  constructor(shared: Shared, owned: OwnedPartition) {
+    this.#shared = shared;
+    this.#owned = owned;
+    this.#ending = AbortSignal.any([owned.signal, this.#end.signal]);
+    this.#ledger = new LedgerView(owned, shared.settings.retentionMs);
+    this.#outbox = new Outbox({
+      owned,
+      ledger: this.#ledger,
+      clock: shared.clock,
+      paceMs: shared.settings.paceMs,
+      progress: () => shared.lanes.progress(owned.partition),
+      idle: () => this.#changed.wake(),
+      failed: (error) => this.#fail(error),
+    });
+  }
+
+  /** Until the partition is let go; rejects with what ended it before. */
+  async run(): Promise<void> {
+    const { lanes } = this.#shared;
+    const { partition, epoch, input } = this.#owned;
+    if (input === null) throw new TypeError('The sink needs an input');
+    const bytes = this.#owned.get(PROGRESS_KEY);
+    const progress = bytes === undefined ? null : decodeProgress(bytes);
+    lanes.assign(partition, { epoch, commitOffset: input.position, progress });
+    try {
+      input.listen(() => this.#changed.wake());
+      await this.#intake(input);
+    } catch (error) {
+      this.#fail(error);
+    }
+    await this.#drain();
+    for (const { ticket } of lanes.revoke(partition)) lanes.settle(ticket); // their slots are free
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  /** The lane lets it start, or go on. */
+  turn({ ticket, value: work, resumed }: Turn<CommandWork>): void {
+    if (this.#isStopping) return;
+    try {
+      const before = this.#works.get(ticket.offset);
+      if (resumed && before !== undefined) this.#resume(before, ticket);
+      else this.#begin(work, ticket);
+    } catch (error) {
+      this.#fail(error); // ours; whoever asked for turns may be another partition
+    }
+  }
+
+  #begin(work: CommandWork, ticket: Ticket): void {
+    const sent = { firstSentAtMs: null, lastSentAtMs: null };
+    const atWork: AtWork = { work, ticket, life: newLife(work.live, this.#owned.epoch), rev: null, sent };
+    this.#works.set(ticket.offset, atWork);
+    this.#tell(atWork, { kind: 'validated' });
+    this.#tell(atWork, { kind: 'turn' });
+  }
+
+  #resume(atWork: AtWork, ticket: Ticket): void {
+    atWork.ticket = ticket;
+    this.#tell(atWork, { kind: 'woke', ask: atWork.life.ask });
+  }
+
+  // What comes in.
+
+  async #intake(input: NonNullable<OwnedPartition['input']>): Promise<void> {
+    while (!this.#ending.aborted) {
+      const records = input.take(INTAKE_RECORDS);
+      for (const record of records) {
+        const admission = admit(record, await this.#decoded(record), this.#shared.connections);
+        if (admission.kind !== 'dead') await this.#ensureReceipts(admission);
+        while (!this.#ending.aborted && !this.#place(record, admission)) await this.#changed.wait(this.#ending);
+        if (this.#ending.aborted) return;
+      }
+      this.#shared.pump();
+      if (records.length === 0) await this.#changed.wait(this.#ending);
+    }
+  }
+
+  async #decoded(record: LogRecord): Promise<Decoded> {
+    const { decoder } = this.#shared;
+    const { value } = record;
+    if (value === null) return { ok: false, reason: 'is empty' };
+    for (;;) {
+      try {
+        await decoder.prepare(value);
+        return { ok: true, value: decoder.decode(value) };
+      } catch (error) {
+        if (!(error instanceof CodedError)) throw error;
+        if (error.code === 'message_undecodable' || error.code === 'schema_unknown') {
+          return { ok: false, reason: `cannot be decoded: ${error.message}` };
+        }
+        await this.#pauseAfter(error);
+      }
+    }
+  }
+
+  async #ensureReceipts(admission: Exclude<Admission, { kind: 'dead' }>): Promise<void> {
+    const { tenantId } = admission.kind === 'work' ? admission.work.command : admission.refusal.facts;
+    for (;;) {
+      try {
+        return await this.#shared.ensureReceipts(tenantId);
+      } catch (error) {
+        if (!(error instanceof CodedError)) throw error;
+        await this.#pauseAfter(error);
+      }
+    }
+  }
+
+  /** What passes is waited for where we stand: what has been taken in goes on meanwhile. */
+  async #pauseAfter(error: CodedError): Promise<void> {
+    if (this.#ending.aborted || (error.disposition !== 'retry' && error.disposition !== 'wait')) throw error;
+    await this.#shared.clock.sleep(PREPARE_RETRY_MS, this.#ending);
+  }
+
+  /** False when there is no room for it yet. */
+  #place(record: LogRecord, admission: Admission): boolean {
+    const { lanes, settings } = this.#shared;
+    const { partition, offset, key, value } = record;
+    if (admission.kind === 'work') {
+      const { work } = admission;
+      const { stateBytes } = this.#owned;
+      if (!hasRoom({ bytes: stateBytes, maxBytes: settings.stateMaxBytes, atWork: this.#works.size })) return false;
+      const bytes = (key?.length ?? 0) + (value?.length ?? 0);
+      return lanes.offer({ partition, offset, lane: work.lane, value: work, bytes }) !== 'full';
+    }
+    const skipped = lanes.skip(partition, offset);
+    if (skipped !== 'skipped') return skipped !== 'full';
+    if (admission.kind === 'refused') this.#stageReceipt(refusalReceipt(admission.refusal, this.#nowMs), null);
+    else this.#bury(record, admission);
+    return true;
+  }
+
+  #bury(record: LogRecord, { code, message }: Extract<Admission, { kind: 'dead' }>): void {
+    const { topics, observer } = this.#shared;
+    const { topic, partition, offset } = record;
+    const headers = {
+      ...record.headers,
+      [HEADER.errorCode]: code,
+      [HEADER.errorMessage]: message.slice(0, MAX_ERROR_MESSAGE_CHARS),
+      [HEADER.sourceTopic]: topic,
+      [HEADER.sourcePartition]: String(partition),
+      [HEADER.sourceOffset]: String(offset),
+    };
+    // Not under its own key, which may be any bytes at all.
+    const append = { topic: topics.dead, key: Buffer.from(`${topic}/${partition}`), value: record.value, headers };
+    this.#outbox.stage({ append, afterwards: () => observer.buried(code) });
+  }
+
+  // What the machines say.
+
+  get #nowMs(): number {
+    return this.#shared.clock.nowMs();
+  }
+
+  #tell(atWork: AtWork, event: LifecycleEvent): void {
+    const { random, settings } = this.#shared;
+    const moment = { nowMs: this.#nowMs, leaseUntilMs: this.#owned.leaseUntilMs, random: random() };
+    const { life, effects } = step(atWork.life, event, moment, settings.lifecycle);
+    atWork.life = life;
+    for (const effect of effects) this.#do(atWork, effect);
+  }
+
+  #do(atWork: AtWork, effect: LifecycleEffect): void {
+    const { lanes, pump } = this.#shared;
+    switch (effect.kind) {
+      case 'look_up': {
+        const entry = this.#ledger.get(atWork.work.live.identity, this.#nowMs);
+        this.#tell(atWork, { kind: 'looked_up', ask: effect.ask, entry });
+        break;
+      }
+      case 'ask_policy':
+        this.#tell(atWork, { kind: 'decided', ask: effect.ask, decision: this.#decide(atWork.work) });
+        break;
+      case 'reserve':
+        // Closed until places are counted: see #decide.
+        this.#tell(atWork, { kind: 'limited', ask: effect.ask, message: 'places in the limit are not given out here' });
+        break;
+      case 'persist': {
+        const { ask, change } = effect;
+        this.#outbox.stage({ change, afterwards: () => this.#tell(atWork, { kind: 'persisted', ask }) });
+        break;
+      }
+      case 'call':
+        this.#track(this.#call(atWork, effect));
+        break;
+      case 'read_back':
+        this.#track(this.#readBack(atWork, effect.ask));
+        break;
+      case 'wait':
+        lanes.backOff(atWork.ticket, effect.untilMs);
+        pump();
+        break;
+      case 'finish':
+        this.#finish(atWork, effect);
+        break;
+      case 'abandon':
+        this.#works.delete(atWork.ticket.offset);
+        if (effect.change !== null) this.#outbox.stage({ change: effect.change });
+        // L6: the ledger says that there is an owner after us.
+        if (!this.#isStopping) this.#fail(new CodedError('fenced', 'The ledger has an entry of a later owner'));
+        this.#changed.wake();
+        break;
+    }
+  }
+
+  #finish(atWork: AtWork, { change, receipt }: Effect<'finish'>): void {
+    const { lanes, pump } = this.#shared;
+    this.#works.delete(atWork.ticket.offset);
+    // Before the lane goes on, and before the progress says so.
+    if (receipt !== null) this.#stageReceipt(this.#receiptOf(atWork, receipt), change);
+    else this.#outbox.stage({ change });
+    lanes.settle(atWork.ticket);
+    this.#changed.wake();
+    pump();
+  }
+
+  #receiptOf({ work, sent }: AtWork, facts: ReceiptFacts): WireReceipt {
+    return finishedReceipt(work, facts, sent);
+  }
+
+  #stageReceipt(receipt: WireReceipt, change: Effect<'finish'>['change']): void {
+    const { topics, encodeReceipt, observer } = this.#shared;
+    const { tenant_id: tenantId, connection_id: connectionId, command_id: commandId, entity_key: entityKey } = receipt;
+    const append: Append = {
+      topic: topics.receipts(tenantId),
+      key: Buffer.from(entityKey ?? commandId),
+      value: encodeReceipt(receipt),
+      headers: {
+        [HEADER.tenant]: tenantId,
+        [HEADER.commandId]: commandId,
+        ...(connectionId === null ? {} : { [HEADER.connection]: connectionId }),
+      },
+    };
+    this.#outbox.stage({ change, append, afterwards: () => observer.disposed(receipt) });
+  }
+
+  #decide({ command, connection }: CommandWork): PolicyDecision {
+    const { policies } = this.#shared;
+    const { tenantId, capability, operator, args, value } = command;
+    const context = {
+      policies: policies.of(tenantId),
+      grants: policies.grants(connection),
+      nowMs: this.#nowMs,
+      // Nobody counts yet, and what cannot be judged blocks.
+      used: () => null,
+    };
+    return policyDecision(evaluatePolicy({ capability, operator, args, value }, context), this.#nowMs);
+  }
+
+  // The world.
+
+  #track(doing: Promise<void>): void {
+    const tracked = doing
+      .catch((error) => this.#fail(error))
+      .finally(() => {
+        this.#underWay.delete(tracked);
+        this.#changed.wake();
+      });
+    this.#underWay.add(tracked);
+  }
+
+  async #call(atWork: AtWork, { ask, sendByMs, abortAtMs }: Effect<'call'>): Promise<void> {
+    const { command, externalId } = atWork.work;
+    // The lease may have been lost since; it is never longer than `sendByMs` by what was known then.
+    const mayCall = () => this.#nowMs <= sendByMs && this.#nowMs < this.#owned.leaseUntilMs && !this.#isStopping;
+    const waitMs = () => Math.max(0, sendByMs - this.#nowMs);
+    const outcome = await this.#within(abortAtMs, async (signal) => {
+      const client = this.#clientOf(atWork.work);
+      if (client instanceof CodedError) {
+        return { kind: 'failed_final', code: client.code, message: client.message } as const;
+      }
+      const asking: Asking = { client, nowMs: () => this.#nowMs, waitMs, maySend: mayCall, signal };
+      const called = await carryOut(command, externalId, asking);
+      if (called.wrote !== null) this.#note(atWork, called.wrote);
+      return called.outcome;
+    });
+    this.#tell(atWork, { kind: 'answered', ask, outcome });
+  }
+
+  #note(atWork: AtWork, { rev, atMs }: { readonly rev: number | null; readonly atMs: number }): void {
+    atWork.rev = rev;
+    atWork.sent = { firstSentAtMs: atWork.sent.firstSentAtMs ?? atMs, lastSentAtMs: atMs };
+  }
+
+  async #readBack(atWork: AtWork, ask: number): Promise<void> {
+    const { work, life, rev } = atWork;
+    const { settings } = this.#shared;
+    const context = {
+      externalId: work.externalId,
+      machineUserId: work.connection.settings.machineUserId,
+      sinceMs: life.startedAtMs ?? work.place.appendedAtMs,
+      rev,
+      claimed: this.#ledger.written(),
+    };
+    const untilMs = this.#nowMs + READ_WAIT_MS + settings.lifecycle.requestTimeoutMs;
+    const result = await this.#within(untilMs, async (signal) => {
+      const client = this.#clientOf(work);
+      if (client instanceof CodedError) return { kind: 'unreadable', message: client.message } as const;
+      const maySend = () => !signal.aborted;
+      const asking: Asking = { client, nowMs: () => this.#nowMs, waitMs: () => READ_WAIT_MS, maySend, signal };
+      return lookBack(work.command, context, asking);
+    });
+    this.#tell(atWork, { kind: 'read', ask, result });
+  }
+
+  #clientOf({ connection }: CommandWork): KustomerClient | CodedError {
+    try {
+      return this.#shared.connections.client(connection);
+    } catch (error) {
+      if (error instanceof CodedError) return error;
+      throw error;
+    }
+  }
+
+  /** `run` with a signal that aborts at `atMs`, or when everything is given up. */
+  async #within<T>(atMs: number, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { clock } = this.#shared;
+    const [late, over] = [new AbortController(), new AbortController()];
+    void clock.sleep(atMs - this.#nowMs, over.signal).then(() => late.abort());
+    try {
+      return await run(AbortSignal.any([late.signal, this.#calls.signal]));
+    } finally {
+      over.abort();
+    }
+  }
+
+  // The end.
+
+  #fail(error: unknown): void {
+    this.#failure ??= { error };
+    this.#end.abort();
+  }
+
+  /** D3, D4. */
+  async #drain(): Promise<void> {
+    const { clock, settings } = this.#shared;
+    this.#isStopping = true;
+    for (const atWork of [...this.#works.values()]) this.#tell(atWork, { kind: 'stop' });
+    const late = new AbortController();
+    const settled = new AbortController();
+    void clock.sleep(settings.drainMs, settled.signal).then(() => late.abort());
+    while (this.#failure === undefined && !late.signal.aborted && !(this.#works.size === 0 && this.#outbox.isEmpty)) {
+      await this.#changed.wait(late.signal);
+    }
+    settled.abort();
+    for (const atWork of this.#works.values()) this.#tell(atWork, { kind: 'lost' });
+    this.#works.clear();
+    this.#calls.abort();
+    await Promise.all(this.#underWay);
+  }
+}

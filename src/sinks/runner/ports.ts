@@ -1,0 +1,68 @@
+/** What the sink is given: who may what, how records are read and written, how long things may take. */
+import type { Clock } from '../../base/clock.ts';
+import type { ErrorCode } from '../../base/errors.ts';
+import type { WireReceipt } from '../../fibric/commands/receipt-fields.ts';
+import type { Connection } from '../../fibric/connection.ts';
+import type { CompiledPolicies } from '../../fibric/policy/compile.ts';
+import type { Grants } from '../../fibric/policy/grants.ts';
+import type { TopicNames } from '../../kafka/topics.ts';
+import type { KustomerClient } from '../../kustomer/client/client.ts';
+import type { LaneLimits } from '../lanes.ts';
+import type { LifecycleConfig } from '../lifecycle/config.ts';
+
+export interface SinkConnections {
+  /** A tenant of this installation: others have no topic that a receipt could go to. */
+  knows(tenantId: string): boolean;
+  /** Of this tenant, by id or name. */
+  find(tenantId: string, idOrName: string): Connection | undefined;
+  /** Throws a CodedError when nothing can be sent through the connection (it has no key, say). */
+  client(connection: Connection): KustomerClient;
+}
+
+/** As they are now: asked before every call. */
+export interface SinkPolicies {
+  of(tenantId: string): CompiledPolicies;
+  grants(connection: Connection): Grants;
+}
+
+/** As `WireDecoder`. */
+export interface CommandDecoder {
+  prepare(record: Buffer): Promise<void> | undefined;
+  decode(record: Buffer): unknown;
+}
+
+/** Each call must return at once. */
+export interface SinkObserver {
+  /** Committed. */
+  disposed(receipt: WireReceipt): void;
+  /** Committed to the dead topic. */
+  buried(code: ErrorCode): void;
+}
+
+export interface SinkSettings {
+  readonly lanes: LaneLimits;
+  readonly lifecycle: LifecycleConfig;
+  /** Least time between the starts of two transactions of a partition. */
+  readonly paceMs: number;
+  /** From the signal until what is under way is given up; well below the `settleMs` of the owner worker. */
+  readonly drainMs: number;
+  /** What settled commands are remembered for. */
+  readonly retentionMs: number;
+  /** The `stateMaxBytes` of the owner worker. */
+  readonly stateMaxBytes: number;
+}
+
+export interface SinkDeps {
+  readonly topics: Pick<TopicNames, 'receipts' | 'dead'>;
+  readonly connections: SinkConnections;
+  readonly policies: SinkPolicies;
+  readonly decoder: CommandDecoder;
+  /** The bytes of a receipt record (Confluent wire format). */
+  readonly encodeReceipt: (receipt: WireReceipt) => Buffer;
+  /** Undefined when the topic of the tenant's receipts is known to exist. */
+  readonly ensureReceipts: (tenantId: string) => Promise<void> | undefined;
+  readonly observer: SinkObserver;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly settings: SinkSettings;
+}

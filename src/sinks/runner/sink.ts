@@ -1,0 +1,79 @@
+/**
+ * The sink of one process: the commands of all partitions it owns, under one bound of what may be active. `serve` is what an
+ * owner worker over the ledger, with the commands as its input, runs for each partition.
+ */
+import type { OwnedPartition } from '../../kafka/owner-worker.ts';
+import { LANE_LIMITS, Lanes } from '../lanes.ts';
+import { LEDGER_RETENTION_MS } from '../ledger/retention.ts';
+import { LIFECYCLE_DEFAULTS } from '../lifecycle/config.ts';
+import type { CommandWork } from './admit.ts';
+import { PartitionSink, type Shared } from './partition-sink.ts';
+import type { SinkDeps, SinkSettings } from './ports.ts';
+
+export const SINK_DEFAULTS: SinkSettings = {
+  lanes: LANE_LIMITS,
+  lifecycle: LIFECYCLE_DEFAULTS,
+  paceMs: 5,
+  drainMs: 3000,
+  retentionMs: LEDGER_RETENTION_MS,
+  stateMaxBytes: 2 ** 28,
+};
+
+export class Sink {
+  readonly #lanes: Lanes<CommandWork>;
+  readonly #shared: Shared;
+  readonly #partitions = new Map<number, PartitionSink>();
+  #isPumping = false;
+  #timer: { readonly atMs: number; readonly cancel: AbortController } | undefined;
+
+  constructor(deps: SinkDeps) {
+    this.#lanes = new Lanes(deps.settings.lanes);
+    this.#shared = { ...deps, lanes: this.#lanes, pump: () => this.#pump() };
+  }
+
+  get counts(): Lanes<CommandWork>['counts'] {
+    return this.#lanes.counts;
+  }
+
+  /** Until the partition is let go. Never twice at once for one partition. */
+  async serve(owned: OwnedPartition): Promise<void> {
+    const partition = new PartitionSink(this.#shared, owned);
+    this.#partitions.set(owned.partition, partition);
+    try {
+      await partition.run();
+    } finally {
+      this.#partitions.delete(owned.partition);
+      this.#pump();
+    }
+  }
+
+  /** Not from within itself: whoever starts a command may ask for it. */
+  #pump(): void {
+    if (this.#isPumping) return;
+    this.#isPumping = true;
+    try {
+      const { clock } = this.#shared;
+      for (let turn = this.#lanes.take(clock.nowMs()); turn !== null; turn = this.#lanes.take(clock.nowMs())) {
+        this.#partitions.get(turn.ticket.partition)?.turn(turn);
+      }
+    } finally {
+      this.#isPumping = false;
+    }
+    this.#setTimer(this.#lanes.wakeAtMs);
+  }
+
+  #setTimer(atMs: number | null): void {
+    if (this.#timer?.atMs === atMs) return;
+    this.#timer?.cancel.abort();
+    this.#timer = undefined;
+    if (atMs === null) return;
+    const { clock } = this.#shared;
+    const cancel = new AbortController();
+    this.#timer = { atMs, cancel };
+    void clock.sleep(atMs - clock.nowMs(), cancel.signal).then(() => {
+      if (cancel.signal.aborted) return;
+      this.#timer = undefined;
+      this.#pump();
+    });
+  }
+}

@@ -1,0 +1,263 @@
+/**
+ * Sink processes over a log, with the simulator as Kustomer: each has members, clients and a sink of its own, and can be
+ * stopped, frozen out or killed. Times are short ones, so that what takes minutes takes moments.
+ */
+import { Secret } from '../../../src/base/secret.ts';
+import { createCommandType, createReceiptType } from '../../../src/fibric/commands/avro.ts';
+import { type CommandInput, composeCommand } from '../../../src/fibric/commands/compose-command.ts';
+import type { WireReceipt } from '../../../src/fibric/commands/receipt-fields.ts';
+import { CONNECTION_SETTINGS, type Connection } from '../../../src/fibric/connection.ts';
+import { WRITE_CAPABILITIES } from '../../../src/fibric/policy/capabilities.ts';
+import { type CompiledPolicies, compilePolicies } from '../../../src/fibric/policy/compile.ts';
+import { parsePolicy } from '../../../src/fibric/policy/parse.ts';
+import { changePolicies, NO_POLICIES } from '../../../src/fibric/policy/versions.ts';
+import { OwnerWorker } from '../../../src/kafka/owner-worker.ts';
+import type { Append, Log, LogRecord } from '../../../src/kafka/port.ts';
+import { fixedTopics, receiptsTopic, TOPIC_DEFAULTS, topicNames } from '../../../src/kafka/topics.ts';
+import { WireDecoder, WireEncoder } from '../../../src/kafka/wire.ts';
+import { createBudgetGate } from '../../../src/kustomer/client/budget-gate.ts';
+import { createKustomerClient, type KustomerClient } from '../../../src/kustomer/client/client.ts';
+import { LIFECYCLE_DEFAULTS } from '../../../src/sinks/lifecycle/config.ts';
+import { SINK_DEFAULTS, Sink } from '../../../src/sinks/runner/sink.ts';
+
+export const TENANT = 't_acme';
+const SCHEMA_ID = 7;
+const WIRE_HEADER_BYTES = 5;
+const STATE_MAX_BYTES = 2 ** 26;
+
+export const QUICK = {
+  ...LIFECYCLE_DEFAULTS,
+  sendWindowMs: 400,
+  requestTimeoutMs: 400,
+  guardMs: 50,
+  visibilityMs: 100,
+  earlyReadsMs: [5, 30],
+  readSpacingMs: 20,
+  maxReads: 100,
+  backoffMinMs: 10,
+  backoffMaxMs: 100,
+};
+
+export const ALLOW_ALL = `policy: support-writes
+rules:
+  - allow: conversation.note.write
+  - allow: conversation.status.write
+  - allow: conversation.assignment.write
+  - allow: call.status.write
+default: deny
+`;
+
+export interface HouseOptions {
+  /** A client of the log of its own for each process. */
+  readonly connect: () => Log;
+  readonly apiUrl: string;
+  readonly apiKey: string;
+  readonly machineUserId: string | null;
+  readonly prefix?: string;
+  readonly policy?: string | null;
+  readonly sessionTimeoutMs?: number;
+  readonly partitions?: number;
+}
+
+export interface SinkProcess {
+  readonly log: Log;
+  readonly sink: Sink;
+  readonly worker: OwnerWorker;
+  readonly client: KustomerClient;
+}
+
+export class SinkHouse {
+  readonly crashes: unknown[] = [];
+  readonly failures: string[] = [];
+  readonly receipts: WireReceipt[] = [];
+  readonly dead: string[] = [];
+  readonly connection: Connection;
+  readonly names: ReturnType<typeof topicNames>;
+  readonly #options: HouseOptions;
+  readonly #policies: CompiledPolicies;
+  readonly #commandType = createCommandType();
+  readonly #receiptType = createReceiptType();
+  readonly #processes = new Set<SinkProcess>();
+  readonly #own: Log;
+  #ids = 0;
+
+  private constructor(options: HouseOptions) {
+    this.#options = options;
+    this.#own = options.connect();
+    this.names = topicNames(options.prefix ?? '');
+    this.#policies = policiesOf(options.policy === undefined ? ALLOW_ALL : options.policy);
+    this.connection = {
+      connectionId: 'cn_acme',
+      tenantId: TENANT,
+      resellerId: null,
+      workspaceId: null,
+      name: 'kustomer-prod',
+      subdomain: 'acme',
+      orgId: null,
+      apiBaseUrl: options.apiUrl,
+      hasApiKey: true,
+      startedAtMs: 0,
+      webhookId: null,
+      previousWebhookId: null,
+      settings: { ...CONNECTION_SETTINGS, machineUserId: options.machineUserId },
+    };
+  }
+
+  static async build(options: HouseOptions): Promise<SinkHouse> {
+    const house = new SinkHouse(options);
+    const { names } = house;
+    const topics = { ...TOPIC_DEFAULTS, prefix: options.prefix ?? '', commandPartitions: options.partitions ?? 2 };
+    const wanted = [names.commands, names.ledger, names.dead];
+    const specs = [...fixedTopics(topics).filter(({ name }) => wanted.includes(name)), receiptsTopic(topics, TENANT)];
+    const { admin } = house.#own;
+    await admin.createTopics(specs);
+    const reader = await house.#own.reader({ clientId: 'check', topics: specs.map(({ name }) => name) });
+    const follow = (topic: string, partitions: number, see: (record: LogRecord) => void) => {
+      for (let partition = 0; partition < partitions; partition++) {
+        reader.follow({
+          topic,
+          partition,
+          fromOffset: 0,
+          failed: (error) => house.crashes.push(error),
+          records: ({ records }) => {
+            for (const record of records) see(record);
+          },
+        });
+      }
+    };
+    follow(names.receipts(TENANT), topics.eventPartitions, ({ value }) =>
+      house.receipts.push(house.#receiptType.fromBuffer((value as Buffer).subarray(WIRE_HEADER_BYTES))),
+    );
+    follow(names.dead, topics.rawPartitions, ({ headers }) => house.dead.push(String(headers['error_code'])));
+    return house;
+  }
+
+  /** What a producer appends; `more` overrides. */
+  command(more: Partial<CommandInput> & Pick<CommandInput, 'capability' | 'args'>): Append {
+    const id = ++this.#ids;
+    const input: CommandInput = {
+      commandId: `cmd-${id}`,
+      tenantId: TENANT,
+      connection: 'kustomer-prod',
+      idempotencyKey: `key-${id}`,
+      operator: 'op-support',
+      correlationId: `corr-${id}`,
+      mode: 'live',
+      ...more,
+    };
+    const composed = composeCommand(input, this.#own.clock.nowMs());
+    if ('problems' in composed) throw new Error(JSON.stringify(composed.problems));
+    const encoder = new WireEncoder({ schemaId: SCHEMA_ID, type: this.#commandType });
+    return { topic: this.names.commands, key: Buffer.from(composed.key), value: encoder.encode(composed.wire) };
+  }
+
+  async send(...appends: readonly Append[]): Promise<void> {
+    const producer = await this.#own.producer({ clientId: `producer-${++this.#ids}` });
+    try {
+      await producer.append(appends);
+    } finally {
+      await producer.close();
+    }
+  }
+
+  async start(): Promise<SinkProcess> {
+    const { connect, apiKey, apiUrl, sessionTimeoutMs = 1000 } = this.#options;
+    const log = connect();
+    const client = createKustomerClient({
+      baseUrl: apiUrl,
+      apiKey: new Secret(apiKey),
+      gate: createBudgetGate(),
+      timeouts: { connectMs: 300, headersMs: 300, totalMs: 2000 },
+    });
+    const encoder = new WireEncoder({ schemaId: SCHEMA_ID, type: this.#receiptType });
+    const grants = {
+      exposed: new Set(WRITE_CAPABILITIES.map(({ name }) => name)),
+      granted: new Map([['op-support', new Set(WRITE_CAPABILITIES.map(({ name }) => name))]]),
+    };
+    const sink = new Sink({
+      topics: this.names,
+      connections: {
+        knows: (tenantId) => tenantId === TENANT,
+        find: (tenantId, name) => (tenantId === TENANT && name === this.connection.name ? this.connection : undefined),
+        client: () => client,
+      },
+      policies: { of: () => this.#policies, grants: () => grants },
+      decoder: new WireDecoder({
+        readerType: this.#commandType as never,
+        fetchSchema: async () => JSON.stringify((this.#commandType as never as { schema(): unknown }).schema()),
+      }),
+      encodeReceipt: (receipt) => encoder.encode(receipt),
+      ensureReceipts: () => undefined,
+      observer: { disposed: () => undefined, buried: () => undefined },
+      clock: log.clock,
+      random: Math.random,
+      settings: { ...SINK_DEFAULTS, lifecycle: QUICK, drainMs: 1000, stateMaxBytes: STATE_MAX_BYTES },
+    });
+    const name = `sink-${++this.#ids}`;
+    const worker = await OwnerWorker.start({
+      log,
+      clientId: name,
+      random: Math.random,
+      uniqueId: () => `${name}-${++this.#ids}`,
+      serve: (owned) => sink.serve(owned),
+      settings: {
+        groupId: `${this.#options.prefix ?? ''}cn-kustomer.sink`,
+        topic: this.names.ledger,
+        inputTopic: this.names.commands,
+        sessionTimeoutMs,
+        transactionTimeoutMs: 15_000,
+        restoreStallMs: 10_000,
+        stateMaxBytes: STATE_MAX_BYTES,
+        retryMinMs: 20,
+        retryMaxMs: 500,
+        settleMs: 3000,
+      },
+      observer: {
+        assigned: () => undefined,
+        opened: () => undefined,
+        committed: () => undefined,
+        failed: (partition, error, next) => this.failures.push(`${name}/${partition} ${error.code} ${next}`),
+        crashed: (error) => this.crashes.push(error),
+      },
+    });
+    const started = { log, sink, worker, client };
+    this.#processes.add(started);
+    return started;
+  }
+
+  /** SIGTERM. */
+  async stop(process: SinkProcess): Promise<void> {
+    this.#processes.delete(process);
+    await process.worker.close();
+    await process.client.close();
+    await process.log.close();
+  }
+
+  /** What is left of a process whose log was killed: its connections break. */
+  async bury(process: SinkProcess): Promise<void> {
+    this.#processes.delete(process);
+    await process.client.close();
+  }
+
+  async close(): Promise<void> {
+    for (const process of [...this.#processes]) await this.stop(process);
+    await this.#own.close();
+  }
+
+  outcomes(): Readonly<Record<string, number>> {
+    const counts: Record<string, number> = {};
+    for (const { outcome, verdict } of this.receipts) {
+      const name = `${verdict.decision} ${outcome}`;
+      counts[name] = (counts[name] ?? 0) + 1;
+    }
+    return counts;
+  }
+}
+
+function policiesOf(text: string | null): CompiledPolicies {
+  if (text === null) return compilePolicies(TENANT, NO_POLICIES);
+  const parsed = parsePolicy(text, WRITE_CAPABILITIES);
+  if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
+  const { set } = changePolicies(NO_POLICIES, { do: 'apply', document: parsed.document, by: 'test', nowMs: 0 });
+  return compilePolicies(TENANT, set);
+}

@@ -1,0 +1,180 @@
+/** The write path from the record to the receipt, on the in-memory log, with the simulator as Kustomer. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { createMemoryLog } from '../../../../src/kafka/memory/index.ts';
+import { type HouseOptions, SinkHouse } from '../../../support/sinks/house.ts';
+import { waitFor } from '../../../support/wait-for.ts';
+import { KEY, simulated } from '../../simulator/simulated.ts';
+
+const houses: SinkHouse[] = [];
+afterEach(async () => {
+  for (const house of houses.splice(0)) {
+    await house.close();
+    expect(house.crashes).toEqual([]);
+  }
+});
+
+async function setUp(org: object = {}, more: Partial<HouseOptions> = {}) {
+  const there = await simulated(org, { nowMs: Date.now });
+  const log = createMemoryLog();
+  const house = await SinkHouse.build({
+    connect: () => log.connect(),
+    apiUrl: there.url,
+    apiKey: KEY,
+    machineUserId: there.org.machineUserId,
+    ...more,
+  });
+  houses.push(house);
+  const [conversation] = [...there.org.organisation.conversations.values()];
+  if (conversation === undefined) throw new Error('no conversation');
+  const note = { capability: 'conversation.note.write', args: { conversation_id: conversation.id, body: 'Late.' } };
+  const receipts = (count: number) =>
+    waitFor(() => house.receipts.length >= count && house.receipts, { message: `${count} receipts` });
+  return { ...there, house, conversation, note, receipts };
+}
+
+describe('a live command', () => {
+  it('is one write and one receipt that cites the rule; its copies are told of it', async () => {
+    const { house, org, note, receipts } = await setUp();
+    await house.start();
+    const copies = Array.from({ length: 5 }, () => house.command({ ...note, idempotencyKey: 'once' }));
+    await house.send(...copies);
+    const [first, ...others] = await receipts(5);
+    expect(org.writes.list().map(({ operation }) => operation)).toEqual(['POST /v1/conversations/:id/notes']);
+    expect(first).toMatchObject({
+      outcome: 'applied',
+      verdict: { decision: 'ALLOW', rule: 'allow: conversation.note.write' },
+      policy: { name: 'support-writes', version: 1 },
+      vendor: { type: 'note', id: org.writes.list()[0]?.objectId },
+      attempts: 1,
+      error: null,
+    });
+    expect(others.map(({ verdict }) => verdict.decision)).toEqual(Array(4).fill('DEDUP'));
+    expect(others.every(({ first_receipt_id }) => first_receipt_id === first?.receipt_id)).toBe(true);
+  });
+
+  it('of each kind is done, and those of one conversation in their order', async () => {
+    const { house, org, conversation, note, receipts } = await setUp();
+    const [user] = [...org.organisation.users.values()];
+    const customer_id = conversation.relationships['customer']?.data?.id;
+    const at = { conversation_id: conversation.id };
+    await house.start();
+    await house.send(
+      house.command(note),
+      house.command({ capability: 'conversation.status.write', args: { ...at, status: 'done' } }),
+      house.command({
+        capability: 'conversation.assignment.write',
+        args: { ...at, users: [user?.id], mode: 'add' },
+      }),
+      house.command({
+        capability: 'call.status.write',
+        args: { call_id: 'CA-1', ...at, customer_id, state: 'completed', direction: 'in' },
+      }),
+    );
+    const all = await receipts(4);
+    expect(all.map(({ outcome, capability }) => `${outcome} ${capability}`)).toEqual([
+      'applied conversation.note.write',
+      'applied conversation.status.write',
+      'applied conversation.assignment.write',
+      'applied call.status.write',
+    ]);
+    expect(org.writes.list().map(({ operation }) => operation)).toEqual([
+      'POST /v1/conversations/:id/notes',
+      'PATCH /v1/conversations/:id',
+      'PATCH /v1/conversations/:id',
+      'POST /v1/conversations/:id/messages',
+    ]);
+  });
+
+  it('whose answer is lost after the effect is read back, not sent again', async () => {
+    const { house, org, api, note, receipts } = await setUp();
+    const fault = { kind: 'reset', method: 'POST', path: '/v1/conversations/*/notes', when: 'after', count: 1 };
+    await api('POST', '/_simulator/faults', { org: 'acme', requests: [fault] });
+    await house.start();
+    await house.send(house.command(note));
+    const [receipt] = await receipts(1);
+    expect(receipt).toMatchObject({ outcome: 'applied', reconciled: true, attempts: 1 });
+    expect(org.writes.count).toBe(1);
+  });
+
+  it('under a taken key with other arguments is refused', async () => {
+    const { house, org, note, receipts } = await setUp();
+    await house.start();
+    const other = { ...note, args: { ...note.args, body: 'Something else.' } };
+    await house.send(house.command({ ...note, idempotencyKey: 'k' }), house.command({ ...other, idempotencyKey: 'k' }));
+    const [, second] = await receipts(2);
+    expect(second).toMatchObject({ outcome: 'refused', error: { code: 'idempotency_conflict' } });
+    expect(org.writes.count).toBe(1);
+  });
+});
+
+describe('nothing is called', () => {
+  it('without a policy, without a grant, or on a dry run; each has its receipt', async () => {
+    const { house, org, note, receipts } = await setUp();
+    await house.start();
+    await house.send(
+      house.command({ ...note, operator: 'op-other' }),
+      house.command({ ...note, mode: 'dry_run' }),
+      house.command({ ...note, connection: 'nobody' }),
+    );
+    const byOutcome = (await receipts(3)).map(({ outcome, verdict, error }) =>
+      [outcome, verdict.decision, error?.code ?? null].join(),
+    );
+    expect(byOutcome.toSorted()).toEqual([
+      'dry_run,ALLOW,',
+      'refused,BLOCK,connection_unknown',
+      'refused,BLOCK,policy_blocked',
+    ]);
+    expect(org.writes.count).toBe(0);
+  });
+
+  it('where no policy is applied, or a rule has a limit that nobody counts', async () => {
+    for (const policy of [
+      null,
+      'policy: p\nrules:\n  - allow: conversation.note.write\n    limit: { per: hour, max: 5 }\ndefault: deny\n',
+    ]) {
+      const { house, org, note, receipts } = await setUp({}, { policy });
+      await house.start();
+      await house.send(house.command(note));
+      const [receipt] = await receipts(1);
+      expect(receipt).toMatchObject({ outcome: 'refused', verdict: { decision: 'BLOCK' } });
+      expect(org.writes.count).toBe(0);
+    }
+  });
+
+  it('for what cannot be read: with a receipt where somebody can be told, else a dead letter', async () => {
+    const { house, org, note, receipts } = await setUp();
+    await house.start();
+    const good = house.command(note);
+    const origin = { tenant: 't_acme', connection: 'kustomer-prod', command_id: 'cmd-x' };
+    await house.send(
+      { ...good, key: Buffer.from('another-lane') },
+      { ...good, value: Buffer.from('nonsense') },
+      { ...good, value: null },
+      { ...good, value: Buffer.from('nonsense'), headers: origin },
+      { ...good, value: Buffer.from('x'), key: Buffer.from('any'), headers: { ...origin, tenant: 't_stranger' } },
+      good,
+    );
+    const all = await receipts(3);
+    await waitFor(() => house.dead.length === 3, { message: 'three dead letters' });
+    expect(all.map(({ outcome, error }) => `${outcome} ${error?.code ?? '-'}`).toSorted()).toEqual([
+      'applied -',
+      'refused command_invalid',
+      'refused command_invalid',
+    ]);
+    expect(house.dead).toEqual(Array(3).fill('record_unattributed'));
+    expect(org.writes.count).toBe(1);
+  });
+});
+
+it('a stopped sink leaves nothing half done, and the next one goes on where it was', async () => {
+  const { house, org, note, receipts } = await setUp();
+  const first = await house.start();
+  const all = Array.from({ length: 40 }, () => house.command(note));
+  await house.send(...all);
+  await receipts(3);
+  await house.stop(first);
+  await house.start();
+  await receipts(40);
+  expect(house.outcomes()).toEqual({ 'ALLOW applied': 40 });
+  expect(org.writes.count).toBe(40);
+});
