@@ -90,7 +90,7 @@ export const METRICS = {
   cnk_process_shards: { kind: 'gauge', help: 'Shards of this process by phase.', labels: ['phase'] },
   cnk_process_lag_records: {
     kind: 'gauge',
-    help: 'Raw records not yet processed by the shards of this process, when last asked.',
+    help: 'Raw records not yet processed by the shards of this process, when last asked; a single one may be a marker and is not counted.',
     labels: [],
   },
   cnk_process_stalls_total: {

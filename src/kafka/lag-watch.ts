@@ -4,7 +4,7 @@
  *
  * L1 progress is a position that moved; a shard that is not running is nobody's stall (its phase tells)
  * L2 a stall is reported once per `stallMs` for as long as it lasts, so that whoever reacts does not do so in a loop
- * L3 one offset may remain unread for ever: the marker of a transaction is never seen
+ * L3 one offset may remain unread for ever: the marker of a transaction is never seen, so one offset is no lag either
  * L4 a position beyond the end is a stall as well: the log was cut, and nothing below that position will ever be taken
  */
 export interface PartitionProgress {
@@ -38,7 +38,7 @@ export class LagWatch {
     const present = new Set<number>();
     for (const { partition, running, position, end } of partitions) {
       present.add(partition);
-      lag += Math.max(0, end - position);
+      lag += end - position > UNSEEN_MARKER ? end - position : 0;
       const last = this.#since.get(partition);
       const hasWork = running && (end - position > UNSEEN_MARKER || position > end);
       if (last === undefined || last.position !== position || !hasWork) {

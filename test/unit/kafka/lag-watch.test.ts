@@ -29,7 +29,10 @@ test('L1: slow progress is no stall, and neither is a shard that is not running'
 
 test('L3: a transaction marker at the end is no work', () => {
   const lag = watch();
-  for (let minute = 0; minute < 10; minute++) expect(lag.observe([at(99, 100)], minute * 60_000).stalled).toEqual([]);
+  for (let minute = 0; minute < 10; minute++) {
+    expect(lag.observe([at(99, 100)], minute * 60_000)).toEqual({ lag: 0, stalled: [] });
+  }
+  expect(lag.observe([at(98, 100)], 600_000).lag).toBe(2);
 });
 
 test('L1: time without work does not count against a shard that gets some', () => {
