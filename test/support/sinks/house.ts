@@ -34,6 +34,7 @@ export const QUICK = {
   earlyReadsMs: [5, 30],
   readSpacingMs: 20,
   maxReads: 100,
+  maxResends: 20,
   backoffMinMs: 10,
   backoffMaxMs: 100,
 };

@@ -14,6 +14,7 @@ const PRODUCERS = 4;
 /** `make soak` asks for more. */
 const SEEDS = Number(process.env['FLOOD_SEEDS'] ?? 5);
 const CRASHES = 3;
+const BATCH = 10;
 
 const at = (path: string) => ({ method: 'POST', path }) as const;
 const NOTES = at('/v1/conversations/*/notes');
@@ -46,17 +47,28 @@ async function flood(seed: number) {
   };
   let here = await house.start();
   const share = Math.ceil(COPIES / PRODUCERS);
+  let sent = 0;
   const sending = Array.from({ length: PRODUCERS }, async (_, producer) => {
     const copies = Array.from({ length: Math.min(share, COPIES - producer * share) }, () => house.command(note));
-    for (let sent = 0; sent < copies.length; sent += 20) await house.send(...copies.slice(sent, sent + 20));
+    for (let at = 0; at < copies.length; at += BATCH) {
+      // Or all would be over before the first crash.
+      const isTime = () => house.receipts.length >= sent - 2 * PRODUCERS * BATCH;
+      await waitFor(isTime, { message: `receipts of ${sent} commands`, everyMs: 2 });
+      const batch = copies.slice(at, at + BATCH);
+      sent += batch.length;
+      await house.send(...batch);
+    }
   });
-  for (let crash = 0; crash < CRASHES; crash++) {
-    // While the first is at work, and while the others come after it.
-    const call = there.org.requests.received + 1 + upTo(3);
-    const receipt = crash === 0 ? Number.POSITIVE_INFINITY : house.receipts.length + 1 + upTo(200);
-    const isOver = () => house.receipts.length >= COPIES;
-    const isTime = () => there.org.requests.received >= call || house.receipts.length >= receipt || isOver();
-    await waitFor(isTime, { message: `crash ${crash}`, everyMs: 1 });
+  // The first while the note is being written, the others while its copies come.
+  const places = Array.from({ length: CRASHES - 1 }, () => upTo(COPIES)).sort((a, b) => a - b);
+  const calls = 1 + upTo(4);
+  await waitFor(() => there.org.requests.received >= calls || house.receipts.length > 0, {
+    message: 'the first call',
+    everyMs: 1,
+  });
+  here = await replace(house, here, random() < 0.7);
+  for (const place of places) {
+    await waitFor(() => house.receipts.length >= place, { message: `receipt ${place}`, everyMs: 1 });
     here = await replace(house, here, random() < 0.7);
   }
   await Promise.all(sending);
