@@ -17,7 +17,8 @@ import { fixedTopics, receiptsTopic, TOPIC_DEFAULTS, topicNames } from '../../..
 import { WireDecoder, WireEncoder } from '../../../src/kafka/wire.ts';
 import { createBudgetGate } from '../../../src/kustomer/client/budget-gate.ts';
 import { createKustomerClient, type KustomerClient } from '../../../src/kustomer/client/client.ts';
-import { LIFECYCLE_DEFAULTS } from '../../../src/sinks/lifecycle/config.ts';
+import type { Timeouts } from '../../../src/kustomer/client/transport.ts';
+import { LIFECYCLE_DEFAULTS, type LifecycleConfig } from '../../../src/sinks/lifecycle/config.ts';
 import { SINK_DEFAULTS, Sink } from '../../../src/sinks/runner/sink.ts';
 
 export const TENANT = 't_acme';
@@ -39,6 +40,8 @@ export const QUICK = {
   backoffMaxMs: 100,
 };
 
+const QUICK_CALLS = { connectMs: 300, headersMs: 300, totalMs: 2000 };
+
 export const ALLOW_ALL = `policy: support-writes
 rules:
   - allow: conversation.note.write
@@ -58,6 +61,9 @@ export interface HouseOptions {
   readonly policy?: string | null;
   readonly sessionTimeoutMs?: number;
   readonly partitions?: number;
+  /** Where short times would be in the way. */
+  readonly lifecycle?: LifecycleConfig;
+  readonly timeouts?: Partial<Timeouts>;
 }
 
 export interface SinkProcess {
@@ -162,13 +168,20 @@ export class SinkHouse {
   }
 
   async start(): Promise<SinkProcess> {
-    const { connect, apiKey, apiUrl, sessionTimeoutMs = 1000 } = this.#options;
+    const {
+      connect,
+      apiKey,
+      apiUrl,
+      sessionTimeoutMs = 1000,
+      lifecycle = QUICK,
+      timeouts = QUICK_CALLS,
+    } = this.#options;
     const log = connect();
     const client = createKustomerClient({
       baseUrl: apiUrl,
       apiKey: new Secret(apiKey),
       gate: createBudgetGate(),
-      timeouts: { connectMs: 300, headersMs: 300, totalMs: 2000 },
+      timeouts,
     });
     const encoder = new WireEncoder({ schemaId: SCHEMA_ID, type: this.#receiptType });
     const grants = {
@@ -192,7 +205,7 @@ export class SinkHouse {
       observer: { disposed: () => undefined, buried: () => undefined },
       clock: log.clock,
       random: Math.random,
-      settings: { ...SINK_DEFAULTS, lifecycle: QUICK, drainMs: 1000, stateMaxBytes: STATE_MAX_BYTES },
+      settings: { ...SINK_DEFAULTS, lifecycle, drainMs: 1000, stateMaxBytes: STATE_MAX_BYTES },
     });
     const name = `sink-${++this.#ids}`;
     const worker = await OwnerWorker.start({
