@@ -17,12 +17,14 @@ export class LedgerView {
   readonly #owned: Pick<OwnedPartition, 'get' | 'entries'>;
   readonly #retentionMs: number;
   readonly #staged = new Map<string, LedgerEntry | null>();
+  #sweep: Iterator<readonly [string, Buffer]>;
   /** Ids of all that is known to have been written; made when first asked for, kept from then on. */
   #written: Set<string> | undefined;
 
   constructor(owned: Pick<OwnedPartition, 'get' | 'entries'>, retentionMs: number) {
     this.#owned = owned;
     this.#retentionMs = retentionMs;
+    this.#sweep = owned.entries()[Symbol.iterator]();
   }
 
   /** Throws `ledger_unreadable`. */
@@ -50,6 +52,25 @@ export class LedgerView {
   /** As it is now, for `committed`. */
   snapshot(): ReadonlyMap<string, LedgerEntry | null> {
     return new Map(this.#staged);
+  }
+
+  /** Of the next so many entries those that are to be forgotten; round and round. What is staged is left alone. */
+  forgettable(nowMs: number, looks: number): readonly string[] {
+    const found: string[] = [];
+    for (let looked = 0; looked < looks; looked++) {
+      const next = this.#sweep.next();
+      if (next.done) {
+        this.#sweep = this.#owned.entries()[Symbol.iterator]();
+        break;
+      }
+      const [key, value] = next.value;
+      if (!IDENTITY.test(key) || this.#staged.has(key)) continue;
+      const entry = decodeEntry(value);
+      if (!isForgotten(entry, nowMs, this.#retentionMs)) continue;
+      if (entry.kind === 'done' && entry.vendorId !== null) this.#written?.delete(entry.vendorId);
+      found.push(key);
+    }
+    return found;
   }
 
   written(): ReadonlySet<string> {

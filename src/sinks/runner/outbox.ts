@@ -14,6 +14,9 @@ import { encodeProgress } from '../lanes/progress-codec.ts';
 import type { LedgerChange } from '../ledger/entry.ts';
 import { type LedgerView, PROGRESS_KEY } from './ledger-view.ts';
 
+/** At the age of the entries, with each transaction. */
+const FEWEST_LOOKS = 50;
+
 export interface OutboxOptions {
   readonly owned: OwnedPartition;
   readonly ledger: LedgerView;
@@ -79,10 +82,13 @@ export class Outbox {
   }
 
   async #commit(): Promise<void> {
-    const { owned, ledger, progress } = this.#options;
+    const { owned, ledger, progress, clock } = this.#options;
     const now = progress();
     if (now === undefined) throw new TypeError('The partition has no progress');
     const changes = this.#changes.set(PROGRESS_KEY, encodeProgress(now));
+    // Faster than entries can come in.
+    const looks = FEWEST_LOOKS + 2 * changes.size;
+    for (const identity of ledger.forgettable(clock.nowMs(), looks)) changes.set(identity, null);
     const [appends, afterwards, snapshot] = [this.#appends, this.#afterwards, ledger.snapshot()];
     this.#changes = new Map();
     this.#appends = [];
