@@ -41,6 +41,7 @@ interface Sighting {
   readonly offset: number;
   readonly timestampMs: number;
   readonly arrivalMs: number | null;
+  readonly watchedSinceMs: number;
   readonly rev: number;
   readonly eventType: string;
   readonly connectionId: string | null;
@@ -215,6 +216,7 @@ export class Account {
       offset: observed.offset,
       timestampMs: observed.timestampMs,
       arrivalMs: observed.arrivalMs,
+      watchedSinceMs: observed.watchedSinceMs ?? Number.NEGATIVE_INFINITY,
       rev: facts.change.rev,
       eventType: facts.eventType,
       connectionId: facts.connectionId,
@@ -318,7 +320,7 @@ export class Account {
       for (const { expectation, filledBy } of change.slots) {
         if (filledBy === null)
           this.#defect('missing', null, subject(resource, change.rev, expectation.event_type), change.connection);
-        else if (filledBy.arrivalMs !== null && Number.isFinite(change.acceptedAtMs))
+        else if (filledBy.arrivalMs !== null && wasWatched(change.acceptedAtMs, filledBy))
           latenciesMs.push(filledBy.arrivalMs - change.acceptedAtMs);
       }
     }
@@ -403,4 +405,9 @@ function subject(resource: Resource, rev: number, eventType?: string): string {
 
 function place(record: { readonly topic: string; readonly partition: number; readonly offset: number }): string {
   return `${record.topic}[${record.partition}]@${record.offset}`;
+}
+
+/** The reader had caught up by then: what came later than it might have was late, not waiting to be read. */
+function wasWatched(acceptedAtMs: number, { watchedSinceMs }: Sighting): boolean {
+  return Number.isFinite(acceptedAtMs) && acceptedAtMs >= watchedSinceMs;
 }

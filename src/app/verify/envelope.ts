@@ -12,6 +12,8 @@ export interface Observed {
   readonly timestampMs: number;
   /** When it became visible to the reader; null when that moment was not watched (reading a backlog). */
   readonly arrivalMs: number | null;
+  /** What was accepted before the reader had caught up may have waited for it; absent = it was always there. */
+  readonly watchedSinceMs?: number;
   readonly envelope: unknown;
   /** Avro record the payload was written as; null when unknown. */
   readonly payloadRecord: string | null;

@@ -1,12 +1,14 @@
 /**
  * Which partitions have been read to their end, and since when. Pure bookkeeping over what the reader says.
  *
- * E1 A partition is *followed* from its first end on: records after it were watched as they became visible.
+ * E1 A topic is *followed* from when the last of its partitions was first at its end: what became visible after that was
+ *    watched. Before, a live record of one partition may have stood behind the backlog of another.
  * E2 `readSince(t)` holds when every topic has been looked for and every partition of it either stands at its end or
  *    has been there at t or later.
  */
 interface Partition {
   atEnd: boolean;
+  firstEndMs: number | null;
   lastEndMs: number | null;
 }
 
@@ -21,7 +23,7 @@ export class PartitionEnds {
   topic(topic: string, partitions: number): void {
     this.#topics.set(
       topic,
-      Array.from({ length: partitions }, () => ({ atEnd: false, lastEndMs: null })),
+      Array.from({ length: partitions }, () => ({ atEnd: false, firstEndMs: null, lastEndMs: null })),
     );
   }
 
@@ -34,12 +36,15 @@ export class PartitionEnds {
     const at = this.#topics.get(topic)?.[partition];
     if (at === undefined) return;
     at.atEnd = true;
+    at.firstEndMs ??= nowMs;
     at.lastEndMs = nowMs;
   }
 
-  /** E1 */
-  isFollowed(topic: string, partition: number): boolean {
-    return this.#topics.get(topic)?.[partition]?.lastEndMs != null;
+  /** E1. Null while it is not. */
+  followedSinceMs(topic: string): number | null {
+    const partitions = this.#topics.get(topic) ?? [];
+    const firstEnds = partitions.map(({ firstEndMs }) => firstEndMs).filter((ms) => ms !== null);
+    return partitions.length > 0 && firstEnds.length === partitions.length ? Math.max(...firstEnds) : null;
   }
 
   /** Every partition has been at its end at least once. */

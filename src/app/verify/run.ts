@@ -217,7 +217,7 @@ class VerifyRun {
 
   #envelope(record: ReadRecord): void {
     const { topic, partition, offset, timestampMs } = record;
-    const watched = this.#options.follow && this.#ends.isFollowed(topic, partition);
+    const watchedSinceMs = this.#options.follow ? this.#ends.followedSinceMs(topic) : null;
     const observed = {
       topicTenant: this.#tenants.get(topic) ?? '',
       topic,
@@ -225,7 +225,8 @@ class VerifyRun {
       offset,
       timestampMs,
       key: record.key?.toString('utf8') ?? null,
-      arrivalMs: watched ? record.arrivalMs : null,
+      arrivalMs: watchedSinceMs === null ? null : record.arrivalMs,
+      ...(watchedSinceMs !== null && { watchedSinceMs }),
       payloadRecord: null,
     };
     const schemaId = wireSchemaId(record.value);

@@ -231,6 +231,8 @@ describe('a right log', () => {
         const report = account(made.entries, made.log, LENIENT);
         expect(report.latenciesMs.length).toBe(report.counts.expected);
         expect(report.latenciesMs.every((ms) => ms === 40)).toBe(true);
+        const behind = made.log.map((record) => ({ ...record, watchedSinceMs: Number.MAX_SAFE_INTEGER }));
+        expect(account(made.entries, behind, LENIENT).latenciesMs.length).toBe(0);
         const backlog = made.log.map((record) => ({ ...record, arrivalMs: null }));
         expect(account(made.entries, backlog, LENIENT).latenciesMs.length).toBe(0);
       }),

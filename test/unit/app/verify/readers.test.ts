@@ -248,9 +248,11 @@ describe('the ends of partitions (E1, E2)', () => {
     ends.topic('b', 0);
     ends.end('a', 0, 10);
     expect(ends.backlogRead).toBe(false);
-    expect(ends.isFollowed('a', 0)).toBe(true);
-    expect(ends.isFollowed('a', 1)).toBe(false);
-    ends.end('a', 1, 10);
+    expect(ends.followedSinceMs('a')).toBeNull();
+    ends.end('a', 1, 20);
+    ends.end('a', 0, 30);
+    expect(ends.followedSinceMs('a')).toBe(20);
+    expect(ends.followedSinceMs('b')).toBeNull();
     expect(ends.backlogRead).toBe(true);
     expect(ends.tally).toEqual({ atEnd: 2, all: 2 });
   });
@@ -263,7 +265,7 @@ describe('the ends of partitions (E1, E2)', () => {
     ends.record('a', 0);
     expect(ends.readSince(10)).toBe(true);
     expect(ends.readSince(11)).toBe(false);
-    expect(ends.isFollowed('a', 0)).toBe(true);
+    expect(ends.followedSinceMs('a')).toBe(10);
     ends.topic('a', 2); // it appeared, or was made anew
     expect(ends.readSince(10)).toBe(false);
   });
