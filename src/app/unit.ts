@@ -2,6 +2,7 @@
  * One unit of the service: a log of its own, the connections, and the roles, from start to orderly end. A process is one
  * unit, or several on threads of their own (threads/).
  */
+import { aborted } from '../base/aborted.ts';
 import { createEnvelopeType } from '../fibric/avro.ts';
 import type { Log } from '../kafka/port.ts';
 import { WireEncoder } from '../kafka/wire.ts';
@@ -103,11 +104,4 @@ async function withDeadline(work: Promise<void>, deadlineMs: number): Promise<vo
   const late = Promise.withResolvers<void>();
   const timer = setTimeout(late.resolve, deadlineMs);
   await Promise.race([work, late.promise]).finally(() => clearTimeout(timer));
-}
-
-function aborted(signal: AbortSignal): Promise<undefined> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve(undefined);
-    else signal.addEventListener('abort', () => resolve(undefined), { once: true });
-  });
 }

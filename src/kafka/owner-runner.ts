@@ -7,6 +7,7 @@
  * N3 a `serve` that has not settled in time after its signal, or returns before it, is a programming error: the process must
  *    end, for it would go on doing things in the world that nobody writes down
  */
+import { aborted } from '../base/aborted.ts';
 import { CodedError } from '../base/errors.ts';
 import { InputFeed } from './input-feed.ts';
 import { Lifecycle, type NextMove, type Phase } from './lifecycle.ts';
@@ -214,13 +215,6 @@ export class OwnerRunner {
   #closeFailed(error: unknown): void {
     this.#life.lastError = `close: ${error instanceof Error ? error.message : String(error)}`;
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }
 
 /** What Node's own waits and `signal.throwIfAborted()` reject with when the signal has aborted. */

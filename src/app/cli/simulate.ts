@@ -1,4 +1,5 @@
 /** `cn-kustomer simulate`: a Kustomer that behaves, for as long as wanted. */
+import { aborted } from '../../base/aborted.ts';
 import { createSimulator } from '../../simulator/server.ts';
 import type { AddCommand } from './add-command.ts';
 import { type SimulateFlags, simulatorOptions } from './simulate-options.ts';
@@ -47,10 +48,7 @@ export const addSimulate: AddCommand = (program, context) => {
       for (const { organisation, apiKey } of simulator.orgs) {
         context.print(`  ${organisation.name}: org ${organisation.orgId}, API key ${apiKey}`);
       }
-      await new Promise<void>((resolve) => {
-        if (context.signal.aborted) resolve();
-        else context.signal.addEventListener('abort', () => resolve(), { once: true });
-      });
+      await aborted(context.signal);
       await simulator.close();
     });
 };

@@ -10,6 +10,7 @@
  */
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
+import { aborted } from '../../base/aborted.ts';
 import type { RoleName } from '../roles/role.ts';
 import { addressRefused } from '../service.ts';
 import type { Settings } from '../settings.ts';
@@ -102,11 +103,4 @@ function isEnding(value: unknown): value is Ending {
 
 function causeOf(ending: Ending): unknown {
   return ending.kind === 'failed' ? ending.error : new Error('a thread stopped without being told to');
-}
-
-function aborted(signal: AbortSignal): Promise<undefined> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve(undefined);
-    else signal.addEventListener('abort', () => resolve(undefined), { once: true });
-  });
 }

@@ -2,6 +2,7 @@
  * The backfill of one stream of one connection: page after page for as long as it is wanted. The next page is asked for
  * while the last one is being committed, so that the search limit and not our own waiting sets the pace.
  */
+import { aborted } from '../../base/aborted.ts';
 import { hasCode } from '../../base/errors.ts';
 import type { Failure } from '../../kustomer/client/outcome.ts';
 import {
@@ -15,7 +16,7 @@ import {
 import { backfillName, decodeBackfill, encodeBackfill } from './cursor-record.ts';
 import type { BackfillNote } from './health.ts';
 import { Ledger, type Progress } from './ledger.ts';
-import { type StreamOptions, sleepUntil } from './live-stream.ts';
+import type { StreamOptions } from './live-stream.ts';
 import { type PageAnswered, readPage } from './page-reader.ts';
 import { liveFromMs } from './plan.ts';
 import type { PollOrigin } from './ports.ts';
@@ -34,7 +35,7 @@ export async function backfillStream(options: StreamOptions, note: BackfillNote)
   const { tenantId, connectionId } = options.connection;
   const origin: PollOrigin = { tenantId, connectionId, stream: options.spec.name, channel: 'backfill' };
   const ledger = openLedger(options, note, origin);
-  if (ledger === undefined) return sleepUntil(options.signal);
+  if (ledger === undefined) return aborted(options.signal);
   await new BackfillRun(options, note, origin, ledger).run();
 }
 
@@ -81,7 +82,7 @@ class BackfillRun {
         if (isRunning(this.#state)) await this.#readOn(this.#state);
         else {
           this.#note.stream.progress('current');
-          await sleepUntil(this.#interrupted);
+          await aborted(this.#interrupted);
         }
       }
     } finally {

@@ -2,11 +2,12 @@
  * Everything that is polled of one connection: each stream, live and backfill, in a loop of its own, so that none waits for
  * another. They share the client, its budget, and the partition's commits.
  */
+import { aborted } from '../../base/aborted.ts';
 import type { ConnectionWithTokens } from '../../fibric/connection.ts';
 import type { KustomerClient } from '../../kustomer/client/client.ts';
 import { backfillStream } from './backfill-stream.ts';
 import { BackfillNote, type ConnectionNotes, StreamNote } from './health.ts';
-import { pollStream, sleepUntil } from './live-stream.ts';
+import { pollStream } from './live-stream.ts';
 import type { Owned, PollEnvironment } from './ports.ts';
 import { BACKFILL_STREAMS, STREAM_SPECS, STREAMS } from './streams.ts';
 
@@ -29,7 +30,7 @@ export async function pollConnection(options: ConnectionPollerOptions): Promise<
     for (const note of notes.streams.values()) {
       note.trouble('no_key', 'the connection has no API key: it lives by its webhooks alone');
     }
-    return sleepUntil(signal);
+    return aborted(signal);
   }
   let client: KustomerClient;
   try {
@@ -37,7 +38,7 @@ export async function pollConnection(options: ConnectionPollerOptions): Promise<
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     for (const note of notes.streams.values()) note.trouble('misconfigured', reason);
-    return sleepUntil(signal);
+    return aborted(signal);
   }
   const failed = new AbortController();
   const shared = { environment, owned, connection, client, signal: AbortSignal.any([signal, failed.signal]) };

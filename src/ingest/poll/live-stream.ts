@@ -1,4 +1,5 @@
 /** The live poll of one stream of one connection: window after window, each page committed before the next is asked for. */
+import { aborted } from '../../base/aborted.ts';
 import { hasCode } from '../../base/errors.ts';
 import type { ConnectionWithTokens } from '../../fibric/connection.ts';
 import type { KustomerClient } from '../../kustomer/client/client.ts';
@@ -34,7 +35,7 @@ export async function pollStream(options: StreamOptions, note: StreamNote): Prom
   const origin: PollOrigin = { tenantId, connectionId, stream: spec.name, channel: 'poll' };
   const live = { ...settings, overlapMs: settings.overlapMs + spec.lookbackMs };
   const ledger = openLedger(options, note);
-  if (ledger === undefined) return sleepUntil(signal);
+  if (ledger === undefined) return aborted(signal);
   // Another beginning is another connection under the same id: what the one before had read is none of its business.
   const known = ledger.stored?.startedAtMs === startedAtMs ? ledger.stored : undefined;
   let state: LiveState = known ?? firstLiveState(startedAtMs, settings.overlapMs);
@@ -121,12 +122,4 @@ function openLedger(options: StreamOptions, note: StreamNote): Ledger<LiveState>
     );
     return undefined;
   }
-}
-
-/** Resolves once it aborts. */
-export function sleepUntil(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }

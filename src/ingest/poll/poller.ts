@@ -6,11 +6,11 @@
  * D2 A connection that changes is stopped, and begun anew from its cursors once it has stopped.
  * D3 A commit that fails ends the partition's polling: what is committed decides where its next owner goes on.
  */
+import { aborted } from '../../base/aborted.ts';
 import type { ConnectionWithTokens } from '../../fibric/connection.ts';
 import { pollConnection } from './connection-poller.ts';
 import { scopeKey } from './cursor-record.ts';
 import { type ConnectionPollHealth, PollHealthBook } from './health.ts';
-import { sleepUntil } from './live-stream.ts';
 import type { ClientSource, Owned, PollEnvironment, PolledConnections } from './ports.ts';
 
 export interface PollerOptions extends PollEnvironment {
@@ -67,7 +67,7 @@ export class Poller {
     const stopListening = connections.onChange(reconcile);
     try {
       reconcile();
-      await Promise.race([sleepUntil(owned.signal), failed.promise]);
+      await Promise.race([aborted(owned.signal), failed.promise]);
     } finally {
       closing = true;
       stopListening();

@@ -1,6 +1,5 @@
-/** What became of a call, as the lifecycle tells calls apart, and the one table from what Kustomer's client says. */
+/** What became of a call, as the lifecycle tells calls apart; what Kustomer's answers come to is the table of ../outcome.ts. */
 import type { ErrorCode } from '../../base/errors.ts';
-import type { Failure, FailureKind, Outcome } from '../../kustomer/client/outcome.ts';
 
 export type CallOutcome =
   /** `unchanged`: it was so already, and nothing was sent. */
@@ -20,31 +19,6 @@ export type CallOutcome =
   | { readonly kind: 'conflict'; readonly code: ErrorCode; readonly message: string }
   /** It may have happened. */
   | { readonly kind: 'ambiguous'; readonly code: ErrorCode; readonly message: string };
-
-/**
- * `retry` is a read before the write: the write was not sent. A write's own failure is never `retry`: its client calls
- * everything after the first byte `ambiguous` that Kustomer has not said no to.
- */
-const KIND_OF = {
-  not_sent: 'retry_later',
-  wait: 'retry_later',
-  retry: 'retry_later',
-  conflict: 'conflict',
-  permission: 'failed_final',
-  config: 'failed_final',
-  refuse: 'failed_final',
-  ambiguous: 'ambiguous',
-} as const satisfies Record<FailureKind, CallOutcome['kind']>;
-
-export function callOutcome<T>(outcome: Outcome<T>, vendorIdOf: (body: T) => string | null): CallOutcome {
-  if (outcome.kind === 'ok') return { kind: 'applied', vendorId: vendorIdOf(outcome.body), unchanged: false };
-  return failedCall(outcome);
-}
-
-export function failedCall({ kind, code, message, retryAtMs }: Failure): CallOutcome {
-  const is = KIND_OF[kind];
-  return is === 'retry_later' ? { kind: is, code, message, retryAtMs } : { kind: is, code, message };
-}
 
 /** What a read after an ambiguous call showed. */
 export type ReadResult =

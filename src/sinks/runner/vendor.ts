@@ -94,7 +94,8 @@ function request(
   return client.call({ ...rest, ...target, lane: 'writes', waitMs: waitMs(), maySend, signal });
 }
 
-function outcomeOf(outcome: Outcome<unknown>): CallOutcome {
+/** What the table says of an answer, as the life of the command goes on from it. */
+export function outcomeOf(outcome: Outcome<unknown>): CallOutcome {
   const { becomes, code, message, retryAtMs } = judge(outcome);
   if (becomes === 'applied') {
     return { kind: 'applied', vendorId: outcome.kind === 'ok' ? vendorIdOf(outcome.body) : null, unchanged: false };

@@ -9,8 +9,9 @@ import type {
   LiveCommand,
   PolicyDecision,
 } from '../../../../src/sinks/lifecycle/events.ts';
-import { type CallOutcome, callOutcome, type ReadResult } from '../../../../src/sinks/lifecycle/outcome.ts';
+import type { CallOutcome, ReadResult } from '../../../../src/sinks/lifecycle/outcome.ts';
 import { newLife, step } from '../../../../src/sinks/lifecycle/step.ts';
+import { outcomeOf } from '../../../../src/sinks/runner/vendor.ts';
 
 const SUBJECT = {
   tenantId: 't_acme',
@@ -373,12 +374,12 @@ describe('outcomes of calls', () => {
     ['refuse', 'failed_final'],
     ['ambiguous', 'ambiguous'],
   ] as const)('%s is %s', (kind, expected) => {
-    expect(callOutcome(failure(kind, { operation: 'note.create', message: 'm' }), () => null).kind).toBe(expected);
+    expect(outcomeOf(failure(kind, { operation: 'note.create', message: 'm' })).kind).toBe(expected);
   });
 
   it('ok is applied, with the id Kustomer told', () => {
-    const ok = { kind: 'ok', status: 201, headers: {}, body: { id: 'n1' } } as const;
-    expect(callOutcome(ok, ({ id }) => id)).toEqual(APPLIED);
+    const ok = { kind: 'ok', status: 201, headers: {}, body: { data: { type: 'note', id: 'n1' } } } as const;
+    expect(outcomeOf(ok)).toEqual(APPLIED);
   });
 
   it('an id that would not fit the ledger is not kept', () => {
