@@ -13,13 +13,16 @@ export type Mishap = (call: KustomerCall) => FailureKind | Failure | 'hang' | nu
 
 export interface FakeClient extends KustomerClient {
   readonly calls: (PageQuery['body'] & { readonly lane: string; readonly archive: boolean })[];
+  /** The server's `Date`, where it sends one. */
+  date: string | undefined;
 }
 
 /** `servers` by query context; a context without one is empty. */
 export function fakeClient(servers: Readonly<Record<string, ModelServer>>, mishap: Mishap = () => null): FakeClient {
   const calls: FakeClient['calls'] = [];
-  return {
+  const client: FakeClient = {
     calls,
+    date: undefined,
     call: async (call): Promise<Outcome<unknown>> => {
       const body = call.body as PageQuery['body'];
       const archive = 'length' in call.path && call.path.includes('archive');
@@ -41,13 +44,15 @@ export function fakeClient(servers: Readonly<Record<string, ModelServer>>, misha
         attributes: { rev, updatedAt: iso(timeMs), createdAt: iso(createdMs) },
       }));
       const links = { next: answer.more ? '/v1/more' : null };
-      return { kind: 'ok', status: 200, headers: {}, body: { data, meta: { total: answer.total, pageSize }, links } };
+      const headers = client.date === undefined ? {} : { date: client.date };
+      return { kind: 'ok', status: 200, headers, body: { data, meta: { total: answer.total, pageSize }, links } };
     },
     health: () => {
       throw new Error('not asked for');
     },
     close: async () => undefined,
   };
+  return client;
 }
 
 const iso = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());

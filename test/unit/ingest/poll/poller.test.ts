@@ -128,6 +128,20 @@ const backfilled = (startMs: number, sinceMs: number): ConnectionWithTokens =>
 afterEach(() => expect.hasAssertions());
 
 describe('the live poll', () => {
+  test('tells when a row was observed by the clock of the server that answered, and when it came by ours', async () => {
+    const house = new House();
+    const partition = new MemoryPartition();
+    const serverMs = house.startMs - 4 * MINUTE_MS;
+    house.client.date = new Date(serverMs).toUTCString();
+    house.serve(partition);
+    house.write('conversation-1');
+    await house.clock.advance(2 * MINUTE_MS);
+    const [{ value, headers = {} } = {}] = partition.appends;
+    const observedAt = Date.parse(JSON.parse(value?.toString() ?? '').poll.observed_at);
+    expect(observedAt).toBe(Math.floor(serverMs / 1000) * 1000);
+    expect(Number(headers['received_at']?.toString())).toBeGreaterThanOrEqual(house.startMs);
+  });
+
   test('appends rows as they are observed, with what the processor needs to know of them', async () => {
     const house = new House();
     const partition = new MemoryPartition();
