@@ -1,4 +1,5 @@
 /** Text for a terminal: columns that line up, and nothing in them that a terminal would obey. */
+export { printable } from '../base/printable.ts';
 
 /** Two spaces between columns, each as wide as its widest cell. */
 export function alignColumns(rows: readonly (readonly string[])[]): readonly string[] {
@@ -9,9 +10,4 @@ export function alignColumns(rows: readonly (readonly string[])[]): readonly str
       .join('  ')
       .trimEnd(),
   );
-}
-
-/** Control characters and what turns the direction of writing become U+FFFD: whoever sends us a name does not drive a terminal. */
-export function printable(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\u{fffd}');
 }

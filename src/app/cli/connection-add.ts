@@ -1,12 +1,12 @@
 /** `cn-kustomer connection add`. Token and key come from stdin or a prompt, never from argv. */
 import type { Command } from 'commander';
 import { CodedError } from '../../base/errors.ts';
+import { createSecretReader } from '../../base/prompt.ts';
 import { topicNames } from '../../kafka/topics.ts';
 import { addConnection } from '../control/connection-commands.ts';
 import { checkKey, describeKey } from '../control/key-check.ts';
 import { withClient } from '../control/kustomer-client.ts';
 import { openRegistry, registerEnvelopeSchema } from '../envelope-schema.ts';
-import { createSecretReader } from '../prompt.ts';
 import { reconcileTopics, topicSettings } from '../topic-settings.ts';
 import { noteProblems, withStore } from './connection-store.ts';
 import { createOwnWebhook } from './connection-webhook.ts';

@@ -1,7 +1,7 @@
 /** Reads a secret from a person or a pipe. Never from argv, where every user of the machine can see it. */
 import type { Readable, Writable } from 'node:stream';
-import { CodedError } from '../base/errors.ts';
-import { Secret } from '../base/secret.ts';
+import { CodedError } from './errors.ts';
+import { Secret } from './secret.ts';
 
 /** What `process.stdin` is, as far as it is needed here. */
 export interface SecretInput extends Readable {

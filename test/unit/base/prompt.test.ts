@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { createSecretReader, readSecret, type SecretInput } from '../../../src/app/prompt.ts';
+import { createSecretReader, readSecret, type SecretInput } from '../../../src/base/prompt.ts';
 
 function terminal() {
   const raw: boolean[] = [];
