@@ -227,6 +227,16 @@ export const ERROR_TABLE = {
     meaning:
       'The connection cannot be changed like this: its id or name is taken, or it would have too many live tokens.',
   },
+  document_unreadable: {
+    disposition: 'refuse',
+    meaning:
+      'A control document (policy, grant, tenant, token) was written by a newer version or damaged. What depends on it stays closed; remove the document, or upgrade.',
+  },
+  document_too_large: { disposition: 'refuse', meaning: 'A control document would not fit into one record.' },
+  document_conflict: {
+    disposition: 'retry',
+    meaning: 'Other processes changed control documents again and again; nothing was written.',
+  },
   secret_unreadable: { disposition: 'fatal', meaning: 'A sealed secret cannot be opened with the master key in use.' },
   // verify
   manifest_invalid: { disposition: 'refuse', meaning: 'The manifest of a flood is missing or not in its format.' },
