@@ -80,6 +80,8 @@ export interface LogAdmin {
   /** Sets exactly these keys, keeping the other overrides of the topic. */
   alterConfig(name: string, config: Readonly<Record<string, string>>): Promise<void>;
   watermarks(partition: TopicPartition): Promise<Watermarks>;
+  /** First offset of which the record is of this time or later; the end of the partition where there is none. */
+  offsetSince(partition: TopicPartition, timestampMs: number): Promise<number>;
   /** Committed next offsets of a consumer group; null where none is committed. Fence the writer first (no require_stable). */
   committed(groupId: string, partitions: readonly TopicPartition[]): Promise<readonly (number | null)[]>;
   /** Moves a group's offsets; the group must have no running members. */
@@ -181,6 +183,11 @@ export interface FollowOptions extends TopicPartition {
   /** First offset wanted; lower than the log start means from the log start. */
   readonly fromOffset: number;
   readonly records: (batch: RecordBatch) => void;
+  /**
+   * Whatever can be read below `nextOffset` has been handed over. It tells the end from a silence: the last offsets of a
+   * partition are seldom records (a transaction's marker, an aborted one). May be left out after compaction.
+   */
+  readonly passed?: (nextOffset: number) => void;
   readonly failed: (error: unknown) => void;
 }
 

@@ -104,6 +104,22 @@ export function adminContract(prove: Prove): void {
     expect(await admin.watermarks(at)).toEqual({ low: 2, high: 4 });
   });
 
+  prove('offsetSince is the first offset of that time or later, the end where there is none', async (h) => {
+    const { admin } = h.log;
+    const topic = h.unique('since');
+    const at = { topic, partition: 1 };
+    await admin.createTopics([{ name: topic, partitions: 2, config: {} }]);
+    expect(await admin.offsetSince(at, 0)).toBe(0);
+    const startMs = Date.now() - 600_000;
+    const producer = await h.log.producer({ clientId: 'contract' });
+    for (const minutes of [0, 1, 2, 3]) {
+      const record = { ...at, key: null, value: Buffer.from(`${minutes}`), timestampMs: startMs + minutes * 60_000 };
+      await producer.append([record]);
+    }
+    const since = (minutes: number) => admin.offsetSince(at, startMs + minutes * 60_000);
+    expect(await Promise.all([-5, 0, 0.5, 2, 3, 4].map(since))).toEqual([0, 0, 1, 2, 3, 4]);
+  });
+
   prove('commit moves offsets of a group without members, per partition, and committed reads them', async (h) => {
     const { admin } = h.log;
     const [topic, groupId] = [h.unique('offsets'), h.unique('group')];

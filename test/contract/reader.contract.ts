@@ -170,6 +170,38 @@ export function readerContract(prove: Prove): void {
     expect(ended.values).toEqual(['both']);
   });
 
+  prove('passed tells how far a follow has come, over markers and what was aborted', async (h) => {
+    const { topic, reader } = await opened(h, 1);
+    const at = { topic, partition: 0 };
+    const [first, second] = [h.unique('tx'), h.unique('tx')];
+    const committing = await h.log.transactional({ transactionalId: first, transactionTimeoutMs: 10_000 });
+    await committing.commit({ appends: [{ ...at, key: null, value: Buffer.from('kept') }] });
+    await h.leaveOpen({ transactionalId: second, appends: [{ ...at, key: null, value: Buffer.from('aborted') }] });
+    await (await h.log.transactional({ transactionalId: second, transactionTimeoutMs: 10_000 })).close();
+    const { high } = await h.log.admin.watermarks(at);
+    const seen: string[] = [];
+    let position = 0;
+    const follow = reader.follow({
+      ...at,
+      fromOffset: 0,
+      records: ({ records }) => {
+        for (const record of records) seen.push(String(record.value));
+        position = (records.at(-1)?.offset ?? 0) + 1;
+      },
+      passed: (nextOffset) => {
+        expect(nextOffset).toBeGreaterThanOrEqual(position);
+        position = nextOffset;
+      },
+      failed: (error) => seen.push(String(error)),
+    });
+    await h.until('the end is passed', () => position >= high);
+    expect([seen, position]).toEqual([['kept'], high]);
+    await committing.commit({ appends: [{ ...at, key: null, value: Buffer.from('next') }] });
+    await h.until('and the next end', () => position >= high + 2);
+    expect(seen).toEqual(['kept', 'next']);
+    await follow.stop();
+  });
+
   prove('after compaction a follow from the start reaches the barrier, whatever is gone before it', async (h) => {
     const topic = h.unique('state');
     const at = { topic, partition: 0 };

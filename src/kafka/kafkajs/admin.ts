@@ -150,6 +150,20 @@ export class KafkaAdmin implements LogAdmin {
     });
   }
 
+  async offsetSince({ topic, partition }: TopicPartition, timestampMs: number): Promise<number> {
+    const found = await this.#ask('Finding an offset by its time', this.#cluster, async (cluster) => {
+      await cluster.addMultipleTargetTopics([topic]);
+      await cluster.refreshMetadataIfNecessary();
+      const asked = { topic, fromTimestamp: timestampMs, partitions: [{ partition }] };
+      const [answered] = await cluster.fetchTopicsOffset([asked]);
+      const offset = answered?.partitions.find((entry) => entry.partition === partition)?.offset;
+      if (offset !== undefined) return Number(offset);
+      throw new CodedError('topic_invalid', `Topic ${topic} has no partition ${partition}`, { topic, partition });
+    });
+    // Negative: nothing is that young.
+    return found >= 0 ? found : (await this.watermarks({ topic, partition })).high;
+  }
+
   async committed(groupId: string, partitions: readonly TopicPartition[]): Promise<readonly (number | null)[]> {
     if (partitions.length === 0) return [];
     const { responses } = await this.#ask('Reading committed offsets', this.#cluster, async (cluster) => {

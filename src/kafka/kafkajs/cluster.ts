@@ -34,7 +34,8 @@ export interface Cluster {
   fetchTopicsOffset(
     topics: readonly {
       topic: string;
-      fromBeginning: boolean;
+      fromBeginning?: boolean;
+      fromTimestamp?: number;
       partitions: readonly { partition: number }[];
     }[],
   ): Promise<readonly TopicOffsets[]>;

@@ -39,6 +39,8 @@ export interface ConsumerEvents {
   /** A heartbeat sent at or after `atMs`, in the current generation, was accepted. */
   heartbeat(atMs: number): void;
   records(topic: string, partition: number, records: LogRecord[]): void;
+  /** Of the offsets `from` to before `to`, those that can be read have been handed on, or there are none. */
+  passed?(topic: string, partition: number, from: number, to: number): void;
   /** The fetch position was outside the log; reading goes on at the log start. */
   positionReset(topic: string, partition: number): void;
   /** Fatal: nothing follows. */
@@ -234,6 +236,12 @@ export class ManagedConsumer {
       const atMs = this.#heartbeatSentAtMs;
       if (atMs >= this.#joinedAtMs) this.#guarded('heartbeat', () => events.heartbeat(atMs));
     });
+    consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
+      // Markers and aborted records alone: KafkaJS steps over them and calls nobody.
+      if (!current() || payload.batchSize > 0 || payload.firstOffset === null) return;
+      const { topic, partition, firstOffset, lastOffset } = payload;
+      this.#passed(topic, partition, Number(firstOffset), Number(lastOffset) + 1);
+    });
     consumer.on(consumer.events.CRASH, ({ payload }) => {
       failedToJoin(payload.error);
       if (current()) this.#crashed(payload.error);
@@ -260,6 +268,12 @@ export class ManagedConsumer {
       return;
     }
     resolveOffset(last.offset); // C3
+    this.#passed(topic, partition, Number(last.offset) + 1, Number(batch.lastOffset()) + 1);
+  }
+
+  #passed(topic: string, partition: number, from: number, to: number): void {
+    const { events } = this.#options;
+    if (events.passed !== undefined) this.#guarded('passed', () => events.passed?.(topic, partition, from, to));
   }
 
   #offsetReset(topic: string, partition: number): void {

@@ -115,6 +115,14 @@ export class KafkaReader implements PartitionReader, ConsumerEvents {
     }
   }
 
+  passed(topic: string, partition: number, from: number, to: number): void {
+    const following = this.#follows.get(keyOf({ topic, partition }));
+    // From further on than we are: of a fetch before a seek, or of a log with gaps.
+    if (following === undefined || from > following.position || to <= following.position) return;
+    following.position = to;
+    following.passed?.(to);
+  }
+
   positionReset(topic: string, partition: number): void {
     const following = this.#follows.get(keyOf({ topic, partition }));
     if (following !== undefined) following.position = 0; // what is there now is all there is

@@ -39,6 +39,10 @@ export class MemoryAdmin implements LogAdmin {
     return this.#ask(({ topics }) => topics.partition(partition).watermarks);
   }
 
+  offsetSince(partition: TopicPartition, timestampMs: number) {
+    return this.#ask(({ topics }) => topics.partition(partition).offsetSince(timestampMs));
+  }
+
   committed(groupId: string, partitions: readonly TopicPartition[]) {
     return this.#ask(({ offsets }) => partitions.map((partition) => offsets.committed(groupId, partition)));
   }

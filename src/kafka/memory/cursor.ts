@@ -17,6 +17,8 @@ export interface CursorOptions {
   readonly defer: (work: () => void) => void;
   /** Must not throw. */
   readonly deliver: (records: readonly LogRecord[]) => void;
+  /** Everything readable below this offset was delivered. Must not throw. */
+  readonly passed?: (nextOffset: number) => void;
 }
 
 export class Cursor {
@@ -65,12 +67,16 @@ export class Cursor {
 
   #deliverNext(): void {
     if (!this.#mayRun()) return;
-    const { log, maxBytes, deliver } = this.#options;
+    const { log, maxBytes, deliver, passed } = this.#options;
     const { low, high } = log.watermarks;
     if (this.#position < low || this.#position > high) this.#position = low; // R3
     const records = log.read(this.#position, maxBytes);
     const last = records.at(-1);
-    if (last === undefined) return;
+    if (last === undefined) {
+      this.#position = Math.max(this.#position, log.lastStableOffset); // over markers and what was aborted
+      passed?.(this.#position);
+      return;
+    }
     // Moved before the delivery, so that a seek made inside it stands.
     this.#position = last.offset + 1;
     deliver(records);

@@ -83,6 +83,11 @@ export class Partition {
     return records;
   }
 
+  /** First offset of which the record is of this time or later, visible or not; the end where there is none. */
+  offsetSince(timestampMs: number): number {
+    return this.#entries.find(({ record }) => record.timestampMs >= timestampMs)?.record.offset ?? this.#next;
+  }
+
   /** As the log cleaner would at its most thorough: last value per key below the LSO, tombstones gone. */
   compact(): void {
     const stable = this.lastStableOffset;

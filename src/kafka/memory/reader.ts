@@ -29,7 +29,7 @@ export class MemoryReader implements PartitionReader {
   }
 
   follow(options: FollowOptions): Follow {
-    const { topic, partition, fromOffset, records, failed } = options;
+    const { topic, partition, fromOffset, records, passed, failed } = options;
     const key = partitionKey({ topic, partition });
     if (this.#closed) throw new CodedError('shutting_down', 'the reader is closed');
     if (!this.#topics.has(topic)) throw new CodedError('topic_invalid', 'this reader was not opened for it', { topic });
@@ -49,6 +49,7 @@ export class MemoryReader implements PartitionReader {
         maxBytes: MAX_BATCH_BYTES,
         mayRun: () => this.#process.running && this.#broker.isUp,
         defer: this.#broker.defer,
+        ...(passed !== undefined && { passed }),
         deliver: (batch) => {
           try {
             records({ topic, partition, records: batch });
