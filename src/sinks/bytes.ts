@@ -35,6 +35,12 @@ export class ByteWriter {
     return this;
   }
 
+  bytes(value: Buffer): this {
+    this.number(value.length).#reserve(value.length);
+    this.#at += value.copy(this.#bytes, this.#at);
+    return this;
+  }
+
   /** Lower-case hex of `byteCount` bytes. */
   hex(value: string, byteCount: number): this {
     this.#reserve(byteCount);
@@ -95,6 +101,11 @@ export class ByteReader {
 
   text(): string {
     return this.#take(this.number()).toString('utf8');
+  }
+
+  /** A copy: what is read from may be large, and is not to live as long. */
+  bytes(): Buffer {
+    return Buffer.from(this.#take(this.number()));
   }
 
   hex(byteCount: number): string {

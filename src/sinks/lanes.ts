@@ -243,6 +243,11 @@ export class Lanes<T> {
     return this.#homes.get(partition)?.offsets.commitOffset;
   }
 
+  /** Of the records that are taken in and not settled. */
+  queuedBytes(partition: number): number {
+    return this.#homes.get(partition)?.bytes ?? 0;
+  }
+
   /** Said `full` and has not drained yet. */
   isPaused(partition: number): boolean {
     return this.#homes.get(partition)?.paused ?? false;

@@ -4,9 +4,11 @@
  */
 import { CodedError, ERROR_TABLE, type ErrorCode } from '../../base/errors.ts';
 import { ByteReader, ByteWriter } from '../bytes.ts';
-import type { LedgerEntry, PolicyRef, Subject } from './entry.ts';
+import type { CommandRecord, LedgerEntry, PolicyRef, Subject } from './entry.ts';
 
-const VERSION = 1;
+/** 2: what waits for a person has the record of its command. */
+const VERSION = 2;
+const WITHOUT_RECORDS = 1;
 const KINDS = ['in_flight', 'done', 'failed', 'parked', 'held'] as const satisfies readonly LedgerEntry['kind'][];
 const HASH_BYTES = 16;
 const RECEIPT_ID = /^rc_[0-9a-f]{32}$/;
@@ -15,8 +17,10 @@ const OBJECT_ID_BYTES = 12;
 
 /** Ids and names are bounded where commands and policies are checked; longer texts are refused here, not cut. */
 export const MAX_TEXT_LENGTH = 512;
-/** More than the longest entry: nine texts of at most three bytes a UTF-16 unit, and the numbers. */
+/** More than the longest entry without its record's value: ten texts of at most three bytes a UTF-16 unit, and the numbers. */
 export const MAX_ENTRY_BYTES = 16 * 1024 + 256;
+/** More than the longest command: a note of 10,240 characters, and ids. What is larger is refused at the door. */
+export const MAX_RECORD_BYTES = 40 * 1024;
 
 export function encodeEntry(entry: LedgerEntry): Buffer {
   const writer = new ByteWriter().byte(VERSION).byte(KINDS.indexOf(entry.kind)).hex(entry.fingerprint, HASH_BYTES);
@@ -26,6 +30,7 @@ export function encodeEntry(entry: LedgerEntry): Buffer {
       writer.number(entry.epoch).number(entry.startedAtMs).number(entry.sendByMs).number(entry.deadlineMs);
       writer.number(entry.attempt).optional(entry.approvedBy, (name) => writeText(writer, name));
       writePolicy(writer, entry.policy);
+      writeRecord(writer, entry.record);
       break;
     case 'done':
       writer.number(entry.atMs).optional(entry.vendorId, (id) => writeVendorId(writer, id));
@@ -37,11 +42,13 @@ export function encodeEntry(entry: LedgerEntry): Buffer {
       writer.number(entry.atMs);
       writeSubject(writer, entry.subject);
       writePolicy(writer, entry.policy);
+      writeRecord(writer, entry.record);
       break;
     case 'held':
       writer.number(entry.atMs).number(entry.expiresAtMs);
       writeSubject(writer, entry.subject);
       writePolicy(writer, entry.policy);
+      writeRecord(writer, entry.record);
       break;
   }
   return writer.finish();
@@ -61,7 +68,7 @@ export function decodeEntry(bytes: Buffer): LedgerEntry {
 
 function read(reader: ByteReader): LedgerEntry {
   const version = reader.byte();
-  if (version !== VERSION) throw new RangeError(`version ${version}`);
+  if (version !== VERSION && version !== WITHOUT_RECORDS) throw new RangeError(`version ${version}`);
   const kind = KINDS[reader.byte()];
   if (kind === undefined) throw new RangeError('an unknown kind of entry');
   const common = { fingerprint: reader.hex(HASH_BYTES), receiptId: readReceiptId(reader) };
@@ -77,13 +84,21 @@ function read(reader: ByteReader): LedgerEntry {
         attempt: reader.number(),
         approvedBy: reader.optional(() => reader.text()),
         policy: readPolicy(reader),
+        record: readRecord(reader, version),
       };
     case 'done':
       return { kind, ...common, atMs: reader.number(), vendorId: reader.optional(() => readVendorId(reader)) };
     case 'failed':
       return { kind, ...common, atMs: reader.number(), code: readCode(reader) };
     case 'parked':
-      return { kind, ...common, atMs: reader.number(), subject: readSubject(reader), policy: readPolicy(reader) };
+      return {
+        kind,
+        ...common,
+        atMs: reader.number(),
+        subject: readSubject(reader),
+        policy: readPolicy(reader),
+        record: readRecord(reader, version),
+      };
     case 'held':
       return {
         kind,
@@ -92,6 +107,7 @@ function read(reader: ByteReader): LedgerEntry {
         expiresAtMs: reader.number(),
         subject: readSubject(reader),
         policy: readPolicy(reader),
+        record: readRecord(reader, version),
       };
   }
 }
@@ -126,6 +142,24 @@ function readPolicy(reader: ByteReader): PolicyRef {
     rule: reader.optional(() => reader.text()),
     tier: reader.optional(() => reader.number()),
   };
+}
+
+function writeRecord(writer: ByteWriter, record: CommandRecord | null): void {
+  writer.optional(record, ({ key, value, offset, appendedAtMs }) => {
+    if (value.length > MAX_RECORD_BYTES) throw new RangeError(`a record of ${value.length} bytes`);
+    writeText(writer, key);
+    writer.bytes(value).number(offset).number(appendedAtMs);
+  });
+}
+
+function readRecord(reader: ByteReader, version: number): CommandRecord | null {
+  if (version === WITHOUT_RECORDS) return null;
+  return reader.optional(() => ({
+    key: reader.text(),
+    value: reader.bytes(),
+    offset: reader.number(),
+    appendedAtMs: reader.number(),
+  }));
 }
 
 function readCode(reader: ByteReader): ErrorCode {

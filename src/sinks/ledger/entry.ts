@@ -22,6 +22,15 @@ export interface Subject {
   readonly commandId: string;
 }
 
+/** The record of a command as it came: with it a command is carried out when its topic no longer has it. */
+export interface CommandRecord {
+  readonly key: string;
+  readonly value: Buffer;
+  /** In the partition of the commands that is the ledger's twin. */
+  readonly offset: number;
+  readonly appendedAtMs: number;
+}
+
 interface Common {
   /** What the key is bound to. */
   readonly fingerprint: string;
@@ -45,6 +54,8 @@ export interface InFlight extends Common {
   /** By whom the call was allowed: its receipt may be written by the next owner. */
   readonly policy: PolicyRef;
   readonly approvedBy: string | null;
+  /** Of what was held, which has no record of its own any more; null of others, who come again as they were. */
+  readonly record: CommandRecord | null;
 }
 
 /** It happened, once. */
@@ -68,6 +79,8 @@ export interface Parked extends Common {
   readonly atMs: number;
   readonly subject: Subject;
   readonly policy: PolicyRef;
+  /** Null in entries of the first version. */
+  readonly record: CommandRecord | null;
 }
 
 /** Waits for a person's approval; nothing has been sent. */
@@ -77,6 +90,8 @@ export interface Held extends Common {
   readonly expiresAtMs: number;
   readonly subject: Subject;
   readonly policy: PolicyRef;
+  /** Null in entries of the first version. */
+  readonly record: CommandRecord | null;
 }
 
 export type LedgerEntry = InFlight | Done | Failed | Parked | Held;

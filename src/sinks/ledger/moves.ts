@@ -11,7 +11,7 @@
  *   null, failed ─► held ─► in_flight                        L10 the key stays bound to its arguments, however often it moves
  */
 import type { ErrorCode } from '../../base/errors.ts';
-import type { Failed, Held, InFlight, LedgerEntry, PolicyRef, Subject } from './entry.ts';
+import type { CommandRecord, Failed, Held, InFlight, LedgerEntry, PolicyRef, Subject } from './entry.ts';
 
 /** That a call in flight is not, and will not be, done. `refused`: not sent, or answered with a no. */
 export type Proof = 'none' | 'refused' | 'absent';
@@ -26,7 +26,12 @@ export type LedgerMove =
       readonly epoch: number;
       readonly proof: Proof;
     }
-  | { readonly kind: 'park'; readonly atMs: number; readonly subject: Subject }
+  | {
+      readonly kind: 'park';
+      readonly atMs: number;
+      readonly subject: Subject;
+      readonly record: CommandRecord | null;
+    }
   | {
       readonly kind: 'hold';
       readonly atMs: number;
@@ -35,6 +40,7 @@ export type LedgerMove =
       readonly receiptId: string;
       readonly subject: Subject;
       readonly policy: PolicyRef;
+      readonly record: CommandRecord | null;
       readonly epoch: number;
       readonly proof: Proof;
     }
@@ -56,14 +62,15 @@ export function advance(before: LedgerEntry | null, move: LedgerMove): LedgerEnt
     }
     case 'park': {
       const { fingerprint, receiptId, policy } = from(before, move, 'in_flight');
-      return { kind: 'parked', fingerprint, receiptId, atMs: move.atMs, subject: move.subject, policy };
+      const { atMs, subject, record } = move;
+      return { kind: 'parked', fingerprint, receiptId, atMs, subject, policy, record };
     }
     case 'hold': {
-      const { atMs, expiresAtMs, fingerprint, receiptId, subject, policy } = move;
+      const { atMs, expiresAtMs, fingerprint, receiptId, subject, policy, record } = move;
       if (before !== null) from(before, move, 'failed', 'in_flight');
       demandProof(before, move);
       demandBinding(before, fingerprint);
-      return { kind: 'held', fingerprint, receiptId, atMs, expiresAtMs, subject, policy };
+      return { kind: 'held', fingerprint, receiptId, atMs, expiresAtMs, subject, policy, record };
     }
     case 'release':
       from(before, move, 'in_flight');

@@ -21,9 +21,11 @@ export interface LedgerRoom {
   readonly maxBytes: number;
   /** Commands at work: taken from their lanes and not settled, backing off or not. */
   readonly atWork: number;
+  /** The records of these and of the one to be taken up: what comes to wait for a person is kept with its own. */
+  readonly recordBytes: number;
 }
 
 /** Whether one more command may be taken up. */
-export function hasRoom({ bytes, maxBytes, atWork }: LedgerRoom): boolean {
-  return bytes + (atWork + 1) * MAX_ENTRY_BYTES <= maxBytes;
+export function hasRoom({ bytes, maxBytes, atWork, recordBytes }: LedgerRoom): boolean {
+  return bytes + recordBytes + (atWork + 1) * MAX_ENTRY_BYTES <= maxBytes;
 }

@@ -1,6 +1,6 @@
 /** What a lifecycle is told, and what it wants done: plain data both ways. */
 import type { ErrorCode } from '../../base/errors.ts';
-import type { InFlight, LedgerChange, LedgerEntry, PolicyRef, Subject } from '../ledger/entry.ts';
+import type { CommandRecord, InFlight, LedgerChange, LedgerEntry, PolicyRef, Subject } from '../ledger/entry.ts';
 import type { CallOutcome, ReadResult } from './outcome.ts';
 
 /** As much of a command as its life depends on. */
@@ -10,6 +10,8 @@ export interface LiveCommand {
   /** Of this record; see receiptIdOf. Also names its reservation: copies of one command have one each. */
   readonly receiptId: string;
   readonly subject: Subject;
+  /** Kept with it while it waits for a person. */
+  readonly record: CommandRecord | null;
   readonly mode: 'live' | 'dry_run';
   readonly deadlineMs: number | null;
   /** Who approved the held command of this identity, if the record is an approval and no command of its own. */

@@ -85,8 +85,8 @@ export function onDecided(before: Life, decision: PolicyDecision, context: Conte
     return finishUndone(life, context, { code: decision.code, message: decision.message, blocked: true });
   if (decision.decision === 'ALERT' && command.approvedBy === null) {
     const { policy, expiresAtMs } = decision;
-    const { fingerprint, receiptId, subject } = command;
-    const held = { atMs: nowMs, expiresAtMs, fingerprint, receiptId, subject, policy };
+    const { fingerprint, receiptId, subject, record } = command;
+    const held = { atMs: nowMs, expiresAtMs, fingerprint, receiptId, subject, policy, record };
     return finish(life, context, { kind: 'hold', ...held, epoch, proof: entry === null ? 'none' : proof }, null);
   }
   if (!decision.reserve || life.reserved) return prepare(life, context);
@@ -104,7 +104,7 @@ export function prepare(life: Life, context: Context): Step {
   const { at, config } = context;
   const isOurs = entry?.kind === 'in_flight' && entry.epoch === epoch && proof === 'refused';
   if (isOurs && at.nowMs <= entry.sendByMs) return send(life, entry, context);
-  const { identity, fingerprint, receiptId, approvedBy } = command;
+  const { identity, fingerprint, receiptId, approvedBy, record } = command;
   const sendByMs = at.nowMs + config.sendWindowMs;
   const planned = {
     fingerprint,
@@ -116,6 +116,7 @@ export function prepare(life: Life, context: Context): Step {
     attempt: attempts + 1,
     policy: (decision as PolicyDecision).policy,
     approvedBy,
+    record: approvedBy === null ? null : record,
   };
   const next = advance(entry, { kind: 'begin', entry: planned, proof }) as InFlight;
   return asking(life, { kind: 'persisting', entry: next }, (ask) => ({

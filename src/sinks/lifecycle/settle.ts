@@ -86,7 +86,8 @@ export function park(life: Life, trace: Trace, context: Context, why: string): S
     return asking(life, { kind: 'parking', trace }, (ask) => ({ kind: 'wait', ask, untilMs, why: 'settle' }));
   }
   const message = `it is not known whether the write happened: ${why}`;
-  const move = { kind: 'park', atMs: at.nowMs, subject: life.command.subject } as const;
+  const { subject, record } = life.command;
+  const move = { kind: 'park', atMs: at.nowMs, subject, record } as const;
   return finish(life, context, move, {
     decision: decisionOf(life),
     outcome: 'failed',

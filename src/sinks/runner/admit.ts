@@ -9,6 +9,8 @@ import { type CommandReading, readCommand, readUndecodable } from '../../fibric/
 import type { Connection } from '../../fibric/connection.ts';
 import { HEADER } from '../../kafka/headers.ts';
 import type { LogRecord } from '../../kafka/port.ts';
+import { MAX_RECORD_BYTES } from '../ledger/codec.ts';
+import type { CommandRecord } from '../ledger/entry.ts';
 import { externalIdOf, fingerprintOf, identityOf, receiptIdOf } from '../ledger/identity.ts';
 import type { LiveCommand } from '../lifecycle/events.ts';
 import type { SinkConnections } from './ports.ts';
@@ -68,11 +70,29 @@ export function admit(record: LogRecord, decoded: Decoded, connections: SinkConn
     return { kind: 'refused', refusal };
   };
   if (reading.kind === 'invalid') return refuse('command_invalid', 'the command does not validate', reading.problems);
+  const { command } = reading;
+  const kept = { key: command.laneKey, value: record.value ?? Buffer.alloc(0), offset, appendedAtMs: timestampMs };
+  if (kept.value.length > MAX_RECORD_BYTES) {
+    return refuse('command_invalid', 'the command does not validate', [TOO_LARGE]);
+  }
   if (connection === undefined) return refuse('connection_unknown', 'the tenant has no such connection');
-  return { kind: 'work', work: workOf(reading.command, connection, place, receiptId) };
+  return { kind: 'work', work: workOf(command, connection, { place, record: kept, receiptId }) };
 }
 
-function workOf(command: WriteCommand, connection: Connection, place: CommandPlace, receiptId: string): CommandWork {
+/** What is known of it fits; then so does everything but fields that a later schema knows and we do not. */
+const TOO_LARGE: Problem = {
+  field: 'value',
+  code: 'too_long',
+  message: `value is larger than ${MAX_RECORD_BYTES / 1024} KiB`,
+};
+
+interface Standing {
+  readonly place: CommandPlace;
+  readonly record: CommandRecord;
+  readonly receiptId: string;
+}
+
+function workOf(command: WriteCommand, connection: Connection, { place, record, receiptId }: Standing): CommandWork {
   const { tenantId, commandId, capability, args, entityKey, idempotencyKey, mode, deadlineMs, laneKey } = command;
   const { connectionId } = connection;
   const identity = identityOf({ tenantId, entityKey, idempotencyKey });
@@ -85,6 +105,7 @@ function workOf(command: WriteCommand, connection: Connection, place: CommandPla
       fingerprint: fingerprintOf({ connectionId, capability, args }),
       receiptId,
       subject: { tenantId, connectionId, capability, entityKey, idempotencyKey, commandId },
+      record,
       mode,
       deadlineMs,
       approvedBy: null,

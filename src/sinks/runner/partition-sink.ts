@@ -190,9 +190,11 @@ export class PartitionSink {
     const { partition, offset, key, value } = record;
     if (admission.kind === 'work') {
       const { work } = admission;
-      const { stateBytes } = this.#owned;
-      if (!hasRoom({ bytes: stateBytes, maxBytes: settings.stateMaxBytes, atWork: this.#works.size })) return false;
       const bytes = (key?.length ?? 0) + (value?.length ?? 0);
+      const recordBytes = lanes.queuedBytes(partition) + bytes;
+      const { stateBytes } = this.#owned;
+      const room = { bytes: stateBytes, maxBytes: settings.stateMaxBytes, atWork: this.#works.size, recordBytes };
+      if (!hasRoom(room)) return false;
       return lanes.offer({ partition, offset, lane: work.lane, value: work, bytes }) !== 'full';
     }
     const skipped = lanes.skip(partition, offset);

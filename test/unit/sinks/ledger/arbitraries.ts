@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { LedgerEntry, PolicyRef, Subject } from '../../../../src/sinks/ledger/entry.ts';
+import type { CommandRecord, LedgerEntry, PolicyRef, Subject } from '../../../../src/sinks/ledger/entry.ts';
 
 const text = fc.string({ unit: 'grapheme', maxLength: 30 });
 const time = fc.nat(2 ** 42);
@@ -22,6 +22,12 @@ const subject: fc.Arbitrary<Subject> = fc.record({
   idempotencyKey: text,
   commandId: text,
 });
+const record: fc.Arbitrary<CommandRecord> = fc.record({
+  key: text,
+  value: fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes)),
+  offset: time,
+  appendedAtMs: time,
+});
 const common = {
   fingerprint: hash,
   receiptId: fc.oneof(
@@ -41,6 +47,7 @@ export const entry: fc.Arbitrary<LedgerEntry> = fc.oneof(
     attempt: count,
     policy,
     approvedBy: optional(text),
+    record: optional(record),
   }),
   fc.record({
     kind: fc.constant('done' as const),
@@ -54,6 +61,14 @@ export const entry: fc.Arbitrary<LedgerEntry> = fc.oneof(
     atMs: time,
     code: fc.constantFrom('kustomer_refused' as const, 'deadline_passed' as const),
   }),
-  fc.record({ kind: fc.constant('parked' as const), ...common, atMs: time, subject, policy }),
-  fc.record({ kind: fc.constant('held' as const), ...common, atMs: time, expiresAtMs: time, subject, policy }),
+  fc.record({ kind: fc.constant('parked' as const), ...common, atMs: time, subject, policy, record: optional(record) }),
+  fc.record({
+    kind: fc.constant('held' as const),
+    ...common,
+    atMs: time,
+    expiresAtMs: time,
+    subject,
+    policy,
+    record: optional(record),
+  }),
 );

@@ -1,7 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { hasCode } from '../../../../src/base/errors.ts';
-import { decodeEntry, encodeEntry, MAX_ENTRY_BYTES, MAX_TEXT_LENGTH } from '../../../../src/sinks/ledger/codec.ts';
+import {
+  decodeEntry,
+  encodeEntry,
+  MAX_ENTRY_BYTES,
+  MAX_RECORD_BYTES,
+  MAX_TEXT_LENGTH,
+} from '../../../../src/sinks/ledger/codec.ts';
 import { entry } from './arbitraries.ts';
 
 function isRefused(bytes: Buffer): boolean {
@@ -30,7 +36,7 @@ describe('entries as bytes', () => {
         const bytes = encodeEntry(value);
         expect(isRefused(bytes.subarray(0, at % bytes.length))).toBe(true);
         expect(isRefused(Buffer.concat([bytes, Buffer.of(0)]))).toBe(true);
-        expect(isRefused(Buffer.concat([Buffer.of(2), bytes.subarray(1)]))).toBe(true);
+        expect(isRefused(Buffer.concat([Buffer.of(3), bytes.subarray(1)]))).toBe(true);
         expect(isRefused(Buffer.concat([bytes.subarray(0, 1), Buffer.of(5), bytes.subarray(2)]))).toBe(true);
       }),
       { numRuns: 1000 },
@@ -46,6 +52,35 @@ describe('entries as bytes', () => {
       }),
       { numRuns: 3000 },
     );
+  });
+
+  it('of the first version are read; what waits has no record then', () => {
+    const flags = { policy: null, version: null, rule: null, tier: null };
+    const subject = {
+      tenantId: 't',
+      connectionId: 'c',
+      capability: 'x',
+      entityKey: 'e',
+      idempotencyKey: 'k',
+      commandId: 'i',
+    };
+    const common = {
+      fingerprint: 'a'.repeat(32),
+      receiptId: `rc_${'b'.repeat(32)}`,
+      subject,
+      policy: flags,
+      record: null,
+    };
+    for (const waiting of [
+      { kind: 'held' as const, ...common, atMs: 1, expiresAtMs: 2 },
+      { kind: 'parked' as const, ...common, atMs: 1 },
+    ]) {
+      const now = encodeEntry(waiting);
+      // The flag that says that there is no record is all that the second version added.
+      const then = Buffer.concat([Buffer.of(1), now.subarray(1, -1)]);
+      expect(decodeEntry(then)).toEqual(waiting);
+      expect(isRefused(now.subarray(0, -1))).toBe(true);
+    }
   });
 
   it('take 60 bytes for what is kept longest', () => {
@@ -65,8 +100,12 @@ describe('entries as bytes', () => {
     const names = { tenantId: longest, connectionId: longest, capability: longest };
     const subject = { ...names, entityKey: longest, idempotencyKey: longest, commandId: longest };
     const common = { fingerprint: 'a'.repeat(32), receiptId: longest };
-    const held = { kind: 'held' as const, ...common, atMs: 2 ** 52, expiresAtMs: 2 ** 52, subject, policy };
-    expect(encodeEntry(held).length).toBeLessThanOrEqual(MAX_ENTRY_BYTES);
+    const waiting = { kind: 'held' as const, ...common, atMs: 2 ** 52, expiresAtMs: 2 ** 52, subject, policy };
+    const record = { key: longest, value: Buffer.alloc(MAX_RECORD_BYTES), offset: 2 ** 52, appendedAtMs: 2 ** 52 };
+    const held = { ...waiting, record };
+    expect(encodeEntry(held).length).toBeLessThanOrEqual(MAX_ENTRY_BYTES + MAX_RECORD_BYTES);
+    const larger = { ...record, value: Buffer.alloc(MAX_RECORD_BYTES + 1) };
+    expect(() => encodeEntry({ ...held, record: larger })).toThrow(RangeError);
     expect(() => encodeEntry({ ...held, receiptId: `${longest}x` })).toThrow(RangeError);
   });
 });

@@ -29,6 +29,8 @@ interface Call {
   readonly fingerprint: string;
 }
 
+const RECORD = { key: 'k', value: Buffer.from('as it came'), offset: 3, appendedAtMs: 1 };
+
 const proof = fc.constantFrom('none' as const, 'refused' as const, 'absent' as const);
 const epoch = fc.integer({ min: 1, max: 3 });
 const fingerprint = fc.constantFrom(A, A, A, B);
@@ -50,13 +52,14 @@ const move: fc.Arbitrary<LedgerMove> = fc.oneof(
           attempt: 1,
           policy: NO_POLICY,
           approvedBy: null,
+          record: null,
         },
       }),
     ),
   },
   fc.record({ kind: fc.constant('complete' as const), atMs, vendorId: fc.constant('n1') }),
   fc.record({ kind: fc.constant('fail' as const), atMs, code: fc.constant('kustomer_refused' as const), epoch, proof }),
-  fc.record({ kind: fc.constant('park' as const), atMs, subject: fc.constant(SUBJECT) }),
+  fc.record({ kind: fc.constant('park' as const), atMs, subject: fc.constant(SUBJECT), record: fc.constant(RECORD) }),
   fc.record({
     kind: fc.constant('hold' as const),
     atMs,
@@ -65,6 +68,7 @@ const move: fc.Arbitrary<LedgerMove> = fc.oneof(
     receiptId: fc.constant('h'),
     subject: fc.constant(SUBJECT),
     policy: fc.constant(NO_POLICY),
+    record: fc.constant(RECORD),
     epoch,
     proof,
   }),
@@ -187,7 +191,7 @@ describe('the ledger', () => {
 });
 
 describe('what waits for a person', () => {
-  const common = { fingerprint: A, receiptId: 'first', atMs: 5, subject: SUBJECT, policy: NO_POLICY };
+  const common = { fingerprint: A, receiptId: 'first', atMs: 5, subject: SUBJECT, policy: NO_POLICY, record: RECORD };
   const parked: Parked = { kind: 'parked', ...common };
   const held = { kind: 'held' as const, ...common, expiresAtMs: 100 };
   const asked = { fingerprint: A, epoch: 9, live: true, approvedBy: null };
@@ -226,8 +230,9 @@ describe('retention', () => {
 
   it('K3 K4: takes up no command that could not be written down with all that are at work', () => {
     const maxBytes = 10 * MAX_ENTRY_BYTES;
-    expect(hasRoom({ bytes: 0, maxBytes, atWork: 9 })).toBe(true);
-    expect(hasRoom({ bytes: 0, maxBytes, atWork: 10 })).toBe(false);
-    expect(hasRoom({ bytes: 1, maxBytes, atWork: 9 })).toBe(false);
+    expect(hasRoom({ bytes: 0, maxBytes, atWork: 9, recordBytes: 0 })).toBe(true);
+    expect(hasRoom({ bytes: 0, maxBytes, atWork: 9, recordBytes: 1 })).toBe(false);
+    expect(hasRoom({ bytes: 0, maxBytes, atWork: 10, recordBytes: 0 })).toBe(false);
+    expect(hasRoom({ bytes: 1, maxBytes, atWork: 9, recordBytes: 0 })).toBe(false);
   });
 });

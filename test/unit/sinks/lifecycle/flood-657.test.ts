@@ -25,6 +25,7 @@ function copy(offset: number): LiveCommand {
       idempotencyKey: 'order-risk:657:note',
       commandId: `producer ${offset % 4}, ${offset}`,
     },
+    record: null,
     mode: 'live',
     deadlineMs: null,
     approvedBy: null,

@@ -39,7 +39,7 @@ const plan: fc.Arbitrary<Plan> = fc.record({
       };
       const hex = (text: string) => Buffer.from(text.padEnd(16)).toString('hex');
       const command = { identity: `${lane}/${key}`, fingerprint: hex(args), receiptId: `r${offset}`, subject };
-      return { lane, isValid, command: { ...command, mode, deadlineMs, approvedBy: null } };
+      return { lane, isValid, command: { ...command, record: null, mode, deadlineMs, approvedBy: null } };
     }),
   ),
   faults: fc.array(fault, { maxLength: 5, size: 'max' }),

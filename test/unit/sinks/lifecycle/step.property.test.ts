@@ -30,6 +30,7 @@ const SUBJECT = {
   idempotencyKey: 'k',
   commandId: '1',
 };
+const RECORD = { key: 'k', value: Buffer.from('as it came'), offset: 3, appendedAtMs: 1 };
 const common = { receiptId: 'first', policy: NO_POLICY, subject: SUBJECT, atMs: 0, approvedBy: null };
 
 const entry: fc.Arbitrary<LedgerEntry | null> = fc.oneof(
@@ -109,6 +110,7 @@ const command: fc.Arbitrary<LiveCommand> = fc.record({
   fingerprint: fc.constant(A),
   receiptId: fc.constant('mine'),
   subject: fc.constant(SUBJECT),
+  record: fc.constant(RECORD),
   mode: fc.constantFrom('live', 'live', 'live', 'live', 'live', 'live', 'live', 'dry_run'),
   deadlineMs: fc.constantFrom(null, null, null, 1100, 2000, 5000),
   approvedBy: fc.constantFrom(null, null, null, null, null, null, null, null, null, null, null, 'ann'),

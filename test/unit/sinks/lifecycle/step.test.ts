@@ -21,11 +21,13 @@ const SUBJECT = {
   idempotencyKey: 'op:1:note',
   commandId: 'c1',
 };
+const RECORD = { key: '1', value: Buffer.from('as it came'), offset: 4, appendedAtMs: 900_000 };
 const COMMAND: LiveCommand = {
   identity: 'i',
   fingerprint: 'a'.repeat(32),
   receiptId: 'rc_mine',
   subject: SUBJECT,
+  record: RECORD,
   mode: 'live',
   deadlineMs: null,
   approvedBy: null,
@@ -113,6 +115,7 @@ const inFlight = (epoch: number, more: Partial<InFlight> = {}): InFlight => ({
   attempt: 1,
   policy: POLICY,
   approvedBy: null,
+  record: null,
   ...more,
 });
 
@@ -157,7 +160,7 @@ describe('a command', () => {
     expect(story.last).toMatchObject({ kind: 'wait', why: 'settle', untilMs: 1_000_000 + D.visibilityMs });
     story.wake();
     expect(story.end?.receipt).toMatchObject({ outcome: 'failed', code: 'outcome_unknown' });
-    expect(story.end?.entry).toMatchObject({ kind: 'parked', subject: SUBJECT, policy: POLICY });
+    expect(story.end?.entry).toMatchObject({ kind: 'parked', subject: SUBJECT, policy: POLICY, record: RECORD });
   });
 
   it('C5: that another owner may have on the wire is left alone until deadline and guard are over; then only read', () => {
@@ -306,7 +309,13 @@ describe('a command that needs approval', () => {
   const held = new Story().begin().tell({ kind: 'decided', decision: alert }).end?.entry as Held;
 
   it('C10: is held without a receipt; approved, it runs and the receipt is its own', () => {
-    expect(held).toMatchObject({ kind: 'held', receiptId: 'rc_mine', expiresAtMs: 2_000_000, subject: SUBJECT });
+    expect(held).toMatchObject({
+      kind: 'held',
+      receiptId: 'rc_mine',
+      expiresAtMs: 2_000_000,
+      subject: SUBJECT,
+      record: RECORD,
+    });
     const story = new Story({ receiptId: 'rc_approval', approvedBy: 'ann' }).begin(held);
     story.tell({ kind: 'decided', decision: alert });
     expect(story.last).toMatchObject({ kind: 'reserve', reservationId: 'rc_mine' });

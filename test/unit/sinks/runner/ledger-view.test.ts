@@ -16,7 +16,7 @@ const subject = {
   idempotencyKey: 'k',
   commandId: 'i',
 };
-const parked: Parked = { kind: 'parked', ...common, atMs: 0, subject, policy: NO_POLICY };
+const parked: Parked = { kind: 'parked', ...common, atMs: 0, subject, policy: NO_POLICY, record: null };
 
 function view() {
   const committed = new Map<string, Buffer>([
