@@ -186,6 +186,18 @@ export const ERROR_TABLE = {
     meaning:
       'Kustomer did not take the write in as many attempts, or as long, as a command may have. It surely was not done.',
   },
+  answer_malformed: {
+    disposition: 'park',
+    meaning: 'A record of the commands topic that says it is the answer of a person is none; nothing was done.',
+  },
+  answer_forged: {
+    disposition: 'park',
+    meaning: 'The answer of a person was not made with a key of this installation, or was changed; nothing was done.',
+  },
+  answer_foreign: {
+    disposition: 'park',
+    meaning: 'The answer of a person names a command of another tenant or lane; nothing was done.',
+  },
   ledger_unreadable: {
     disposition: 'fatal',
     meaning:

@@ -25,6 +25,8 @@ export const HEADER = {
   sourceOffset: 'source_offset',
   /** On commands: with tenant and connection, who to tell should the value be unreadable. */
   commandId: 'command_id',
+  /** On records of the commands topic that are no commands: `answer`. */
+  kind: 'kind',
   /** On control records: which write this is, so that its writer knows it when it comes back. */
   writeId: 'write_id',
 } as const;

@@ -10,6 +10,7 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
 import { CodedError } from '../../base/errors.ts';
 import { Secret } from '../../base/secret.ts';
+import { deriveKeys } from './derive.ts';
 import { MASTER_KEY_BYTES } from './master-key.ts';
 
 const VERSION = 'v1';
@@ -32,6 +33,8 @@ export interface Keyring {
   readonly keyId: string;
   /** True when another key than the first is needed to open it. */
   isStale(sealed: string): boolean;
+  /** Keys for something else than sealing, one for each master key, that of the first one first. */
+  derive(purpose: string): readonly Buffer[];
 }
 
 export function createKeyring(keys: readonly Buffer[], random: (bytes: number) => Buffer = randomBytes): Keyring {
@@ -70,6 +73,7 @@ export function createKeyring(keys: readonly Buffer[], random: (bytes: number) =
         throw unreadable(context, 'it was altered, or sealed for something else');
       }
     },
+    derive: (purpose) => deriveKeys(keys, purpose),
     isStale: (sealed) => sealed.split('.')[1] !== keyId,
   };
 }
