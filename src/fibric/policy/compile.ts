@@ -59,12 +59,19 @@ export interface CompiledPolicies {
   /** How many are in force. */
   readonly policies: number;
   readonly byCapability: ReadonlyMap<string, CapabilityRules>;
+  /** Why everything is blocked, whatever the policies say; absent where they are what decides. */
+  readonly closed?: string;
 }
 
 interface Placed {
   readonly rule: PolicyRule;
   readonly appliesTo: string | null;
   readonly citation: Citation;
+}
+
+/** For a tenant whose policies are not known as a whole: the missing one may be what forbids. */
+export function closedPolicies(tenantId: string, why: string): CompiledPolicies {
+  return { tenantId, policies: 0, byCapability: new Map(), closed: why };
 }
 
 export function compilePolicies(tenantId: string, set: PolicySet): CompiledPolicies {

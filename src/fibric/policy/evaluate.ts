@@ -42,6 +42,7 @@ export type PolicyCause =
   | 'allowed'
   | 'needs_confirmation'
   | 'denied'
+  | 'unreadable'
   | 'no_policy'
   | 'no_rule'
   | 'not_exposed'
@@ -113,7 +114,11 @@ function block(cause: PolicyCause, citation: Citation | null, reason: string): P
   return { decision: 'BLOCK', cause, citation, reason, quotas: NONE, flights: NONE };
 }
 
-function blockedByAbsence({ policies, byCapability }: CompiledPolicies, request: PolicyRequest): PolicyDecision {
+function blockedByAbsence(
+  { policies, byCapability, closed }: CompiledPolicies,
+  request: PolicyRequest,
+): PolicyDecision {
+  if (closed !== undefined) return block('unreadable', null, closed);
   const capability = shown(request.capability);
   if (policies === 0) return block('no_policy', null, 'no policy is applied; without one everything is blocked');
   if (!byCapability.has(request.capability)) {

@@ -26,7 +26,8 @@ const POLICY_KEYS = ['policy', 'applies_to', 'rules', 'default'];
 const RULE_KEYS = [...RULE_KINDS, 'limit', 'single_flight', 'max_value'];
 const LIMIT_KEYS = ['per', 'max'];
 const SLUG = /^[a-z0-9]+(?:-[a-z0-9]+)*$/;
-const OPERATOR = /^[A-Za-z0-9][A-Za-z0-9._:-]*$/;
+/** Operators are named like this wherever they are named. */
+export const OPERATOR = /^[A-Za-z0-9][A-Za-z0-9._:-]*$/;
 
 /** Only what names one of `capabilities` is valid. Total: no text makes it throw. */
 export function parsePolicy(text: string, capabilities: readonly KnownCapability[]): ParsedPolicy {

@@ -178,8 +178,7 @@ describe('documents', () => {
 
 describe('several processes that change one document', () => {
   it('D1: in the same moment lose no change, and no state is ever seen that lacks an earlier one', async () => {
-    const tables = [];
-    for (let i = 0; i < 3; i += 1) tables.push((await open(log.connect())).table(NOTES));
+    const tables = await Promise.all([0, 1, 2].map(async () => (await open(log.connect())).table(NOTES)));
     const seen: number[] = [];
     tables[0]?.onChange((key) => seen.push(tables[0]?.get(key)?.words.length ?? 0));
     const rounds = 6;

@@ -1,7 +1,7 @@
 /** What docs/policy.md shows is what happens: policies are taken, or refused with these very words. */
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { WRITE_CAPABILITIES } from '../../../../src/fibric/policy/capabilities.ts';
+import { CAPABILITIES } from '../../../../src/fibric/policy/capabilities.ts';
 import { MAX_LIMIT, MAX_NAME_LENGTH, MAX_SOURCE_BYTES } from '../../../../src/fibric/policy/document.ts';
 import { parsePolicy } from '../../../../src/fibric/policy/parse.ts';
 import { formatProblems } from '../../../../src/fibric/policy/problems.ts';
@@ -18,13 +18,13 @@ it('shows policies that are taken and policies that are refused', () => {
 it.each(EXAMPLES.map(([, text, told], index) => [index + 1, text as string, told ?? '']))(
   'example %i',
   (_, text, told) => {
-    const parsed = parsePolicy(text, WRITE_CAPABILITIES);
+    const parsed = parsePolicy(text, CAPABILITIES);
     expect(parsed.ok ? '' : `${formatProblems(parsed.problems, 'policy.yaml')}\n`).toBe(told);
   },
 );
 
 it('names every capability and the bounds as they are', () => {
-  for (const { name, flightFields } of WRITE_CAPABILITIES) {
+  for (const { name, flightFields } of CAPABILITIES) {
     for (const word of [name, ...flightFields]) expect(PAGE).toContain(`\`${word}\``);
   }
   expect(PAGE).toContain(`\`max\`: 1 to ${MAX_LIMIT}`);
