@@ -21,6 +21,7 @@ import { startPollRole } from '../src/app/roles/poll.ts';
 import { loadSettings, type Settings } from '../src/app/settings.ts';
 import { createLogger, createMetrics } from '../src/app/telemetry.ts';
 import { reconcileTopics, topicSettings } from '../src/app/topic-settings.ts';
+import { openClients } from '../src/app/vendor.ts';
 import { Secret } from '../src/base/secret.ts';
 import { CONNECTION_SETTINGS } from '../src/fibric/connection.ts';
 import { openKafkaLog } from '../src/kafka/kafkajs/index.ts';
@@ -166,7 +167,7 @@ async function pollHere(): Promise<void> {
   const gate = createBudgetGate({ budget });
   const role = await startPollRole({
     ...{ settings, log, logger, metrics, connections },
-    createGate: () => gate,
+    clients: openClients(connections, () => gate).clients,
     published: () => {
       rows += 1;
     },

@@ -15,9 +15,10 @@ import type { ConnectionStore } from './control/store.ts';
 import { startIngestRole } from './roles/ingest.ts';
 import { startPolling } from './roles/polling.ts';
 import { startProcessRole } from './roles/process.ts';
-import type { Role, RoleName } from './roles/role.ts';
+import type { RoleName } from './roles/role.ts';
 import type { Settings } from './settings.ts';
 import type { Logger, Metrics } from './telemetry.ts';
+import { openVendor } from './vendor.ts';
 
 export interface ServiceOptions {
   readonly settings: Settings;
@@ -51,27 +52,37 @@ export interface ServiceHealth {
   readonly roles: Readonly<Record<string, unknown>>;
 }
 
+/** A role, or what several of them share: started before them, closed after them. */
+interface Part {
+  readonly name: string;
+  health(): { readonly ready: boolean; readonly detail: unknown };
+  close(): Promise<void>;
+}
+
+/** Roles that call Kustomer. */
+const CALLERS: readonly RoleName[] = ['poll'];
+
 export async function startService(options: ServiceOptions): Promise<Service> {
   const { settings, logger, metrics, connections } = options;
-  const roles: Role[] = [];
+  const parts: Part[] = [];
   let stopping = false;
   const health = (): ServiceHealth => {
-    const parts = roles.map((role) => [role.name, role.health()] as const);
+    const told = parts.map((part) => [part.name, part.health()] as const);
     const control = connections.health();
     return {
-      ready: !stopping && control.ready && parts.every(([, part]) => part.ready),
-      roles: Object.fromEntries([['control', control], ...parts]),
+      ready: !stopping && control.ready && told.every(([, { ready }]) => ready),
+      roles: Object.fromEntries([['control', control], ...told]),
     };
   };
-  // Roles that have started must not outlive a failed start: they would retry in the background for ever.
+  // Parts that have started must not outlive a failed start: they would retry in the background for ever.
   const abandon = async (error: unknown): Promise<never> => {
-    const closing = closeInOrder([...roles].reverse(), async () => undefined);
+    const closing = closeInOrder([...parts].reverse(), async () => undefined);
     await withinDeadline(closing, settings.shutdownMs).catch((err) =>
       logger.warn({ event: 'service.abandoned', err }, 'some parts did not close cleanly'),
     );
     throw error;
   };
-  const started = await start(options, roles).catch(abandon);
+  const started = await start(options, parts).catch(abandon);
   const whole = options.whole ?? { health: async () => health(), metrics: () => metrics.text() };
   addHealthRoutes(started.app, whole, metrics.contentType);
   metrics.onScrape(() => {
@@ -89,7 +100,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     health,
     close: async () => {
       stopping = true;
-      const closing = closeInOrder([...roles].reverse(), started.close);
+      const closing = closeInOrder([...parts].reverse(), started.close);
       await withinDeadline(closing, settings.shutdownMs);
     },
   };
@@ -102,22 +113,27 @@ interface Server {
   close(): Promise<void>;
 }
 
-async function start(options: ServiceOptions, roles: Role[]): Promise<Server> {
+async function start(options: ServiceOptions, parts: Part[]): Promise<Server> {
   const { settings } = options;
   const { host, port, shared } = options.at ?? { ...settings, shared: false };
   const at = { host, port, ...(shared && { reusePort: true }) };
-  if (options.roles.includes('process')) {
+  const has = (role: RoleName) => options.roles.includes(role);
+  if (has('process')) {
     // It takes nothing in, so it must not depend on tokens it may not be able to open.
     const described = { get: (connectionId: string) => options.connections.describe(connectionId) };
-    roles.push(await startProcessRole({ ...options, connections: described }));
+    parts.push(await startProcessRole({ ...options, connections: described }));
   }
   let counters: ReceiverCounters | undefined;
   // With other threads beside it, this one's receiver sees a part of the deliveries only.
   const received = () => (options.whole === undefined ? counters : undefined);
-  if (options.roles.includes('poll')) roles.push(await startPolling({ ...options, received }));
-  if (options.roles.includes('ingest')) {
+  if (CALLERS.some(has)) {
+    const vendor = await openVendor(options);
+    parts.push({ name: 'vendor', health: vendor.health, close: vendor.close });
+    if (has('poll')) parts.push(await startPolling({ ...options, clients: vendor.clients, received }));
+  }
+  if (has('ingest')) {
     const ingest = await startIngestRole(options);
-    roles.push(ingest);
+    parts.push(ingest);
     const { receiver } = ingest;
     counters = receiver.counters;
     return { app: receiver.app, listen: () => receiver.listen(at), close: async () => undefined };
@@ -129,7 +145,6 @@ async function start(options: ServiceOptions, roles: Role[]): Promise<Server> {
   };
   return { app, listen, close: () => app.close() };
 }
-
 /** An address that cannot be had is a matter of settings, not a fault of the program. */
 export function addressRefused(error: NodeJS.ErrnoException, { host, port }: Settings): unknown {
   const codes = ['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL', 'ENOTFOUND'];
@@ -154,9 +169,9 @@ function addHealthRoutes(
   app.get('/metrics', async (_request, reply) => reply.type(contentType).send(await whole.metrics()));
 }
 
-async function closeInOrder(roles: readonly Role[], closeServer: () => Promise<void>): Promise<void> {
+async function closeInOrder(parts: readonly Part[], closeServer: () => Promise<void>): Promise<void> {
   const errors: unknown[] = [];
-  for (const close of [...roles.map((role) => () => role.close()), closeServer]) {
+  for (const close of [...parts.map((part) => () => part.close()), closeServer]) {
     await close().catch((error) => errors.push(error));
   }
   if (errors.length > 0) throw new AggregateError(errors, 'Some parts did not close cleanly');

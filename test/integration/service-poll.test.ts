@@ -3,6 +3,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { openBackfillOrders } from '../../src/app/poll/backfill-orders.ts';
 import { POLL_GROUP, type PollRole, startPollRole } from '../../src/app/roles/poll.ts';
 import { createLogger, createMetrics } from '../../src/app/telemetry.ts';
+import { openClients } from '../../src/app/vendor.ts';
 import { Secret } from '../../src/base/secret.ts';
 import { CONNECTION_SETTINGS, type ConnectionSettings } from '../../src/fibric/connection.ts';
 import { partitionOfKey } from '../../src/kafka/murmur2.ts';
@@ -47,13 +48,15 @@ async function siteWith(options: Partial<OrgOptions>, env: Readonly<Record<strin
 
 /** The role in this process, so that its limits can be raised and its producer fenced. */
 async function startRole(site: Installation, pageSize: number, searchLimit = 1_000_000): Promise<PollRole> {
+  const gate = () => createBudgetGate({ budget: { othersShare: 0, assumedLimit: 1_000_000, searchLimit } });
+  const { clients, close: closeClients } = openClients(site.store, gate);
   const role = await startPollRole({
     settings: { ...site.settings, pollPageSize: pageSize },
     log: site.log,
     logger: createLogger('silent'),
     metrics: createMetrics(),
     connections: site.store,
-    createGate: () => createBudgetGate({ budget: { othersShare: 0, assumedLimit: 1_000_000, searchLimit } }),
+    clients,
     crashed: (error) => {
       throw error;
     },
@@ -63,6 +66,7 @@ async function startRole(site: Installation, pageSize: number, searchLimit = 1_0
     if (closed) return;
     closed = true;
     await role.close();
+    await closeClients();
   };
   onTestFinished(close);
   return { ...role, close };

@@ -15,6 +15,7 @@ import type { Role } from '../roles/role.ts';
 import { startService } from '../service.ts';
 import type { Settings } from '../settings.ts';
 import { createMetrics, type Logger } from '../telemetry.ts';
+import { openVendor, type Vendor } from '../vendor.ts';
 import { DemoChild } from './child.ts';
 
 export interface Stage {
@@ -76,6 +77,7 @@ export async function memoryStage(
   let client: MemoryLog | undefined;
   let processor: Role | undefined;
   let poller: Role | undefined;
+  let vendor: Vendor | undefined;
   return {
     log,
     connections,
@@ -88,10 +90,13 @@ export async function memoryStage(
     },
     killProcessor: async () => client?.kill(),
     startPoller: async () => {
-      poller = await startPolling({ ...common, log: log.connect(), metrics: createMetrics() });
+      const own = { ...common, log: log.connect(), metrics: createMetrics() };
+      vendor = await openVendor(own);
+      poller = await startPolling({ ...own, clients: vendor.clients });
     },
     close: async () => {
       await Promise.all([receiver.close(), processor?.close(), poller?.close()]);
+      await vendor?.close();
       await connections.close();
     },
   };

@@ -7,11 +7,9 @@ import type { PollOrigin, PollSettings } from '../../ingest/poll/ports.ts';
 import { OwnerWorker } from '../../kafka/owner-worker.ts';
 import type { Log } from '../../kafka/port.ts';
 import { topicNames } from '../../kafka/topics.ts';
-import { type BudgetGate, createBudgetGate } from '../../kustomer/client/budget-gate.ts';
-import { budgetKeyOf } from '../budget/key.ts';
 import type { ConnectionStore } from '../control/store.ts';
 import { openBackfillOrders } from '../poll/backfill-orders.ts';
-import { Clients } from '../poll/clients.ts';
+import type { Clients } from '../poll/clients.ts';
 import { createPollObserver, scrapePoll } from '../poll/observer.ts';
 import type { Settings } from '../settings.ts';
 import type { Logger, Metrics } from '../telemetry.ts';
@@ -23,8 +21,8 @@ export interface PollRoleOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly connections: Pick<ConnectionStore, 'list' | 'onChange'>;
-  /** The budget of an organisation, for its key (`budgetKeyOf`); default: one for this process alone. */
-  readonly createGate?: (organisation: string) => BudgetGate;
+  /** Of this unit (vendor.ts). */
+  readonly clients: Clients;
   /** Each row newly published. */
   readonly published?: (origin: PollOrigin, timeMs: number | null) => void;
   /** The process must end: see OwnerObserver.crashed. */
@@ -34,8 +32,6 @@ export interface PollRoleOptions {
 }
 
 export interface PollRole extends Role {
-  /** For whatever else calls Kustomer for a connection: the same budget, the same connections. */
-  readonly clients: Clients;
   readonly poller: Poller;
   /** Whether this process polls the connection. */
   owns(connection: { readonly tenantId: string; readonly connectionId: string }): boolean;
@@ -48,21 +44,8 @@ const STATE_MAX_BYTES = 2 ** 28;
 const MAX_SHOWN = 200;
 
 export async function startPollRole(options: PollRoleOptions): Promise<PollRole> {
-  const { settings, log, logger, metrics, connections, crashed, published } = options;
+  const { settings, log, logger, metrics, connections, clients, crashed, published } = options;
   const names = topicNames(settings.topicPrefix);
-  const gates = new Map<string, BudgetGate>();
-  const gateFor = options.createGate ?? ((): BudgetGate => createBudgetGate());
-  const clients = new Clients({
-    gateOf: (connection) => {
-      const key = budgetKeyOf(connection);
-      const gate = gates.get(key) ?? gateFor(key);
-      gates.set(key, gate);
-      return gate;
-    },
-  });
-  const stopPruning = connections.onChange(() =>
-    clients.keepOnly(new Set(connections.list().map(({ connectionId }) => connectionId))),
-  );
   const orders = await openBackfillOrders({ log, topic: names.control, logger });
   const poller = new Poller({
     connections,
@@ -87,8 +70,7 @@ export async function startPollRole(options: PollRoleOptions): Promise<PollRole>
     }),
   });
   const abandon = async (error: unknown): Promise<never> => {
-    stopPruning();
-    await Promise.allSettled([orders.close(), clients.close()]);
+    await orders.close().catch(() => undefined); // the cause matters
     throw error;
   };
   const worker = await OwnerWorker.start({
@@ -130,7 +112,6 @@ export async function startPollRole(options: PollRoleOptions): Promise<PollRole>
   });
   return {
     name: 'poll',
-    clients,
     poller,
     owns: ({ tenantId, connectionId }) =>
       poller.health.some((one) => one.tenantId === tenantId && one.connectionId === connectionId),
@@ -148,12 +129,8 @@ export async function startPollRole(options: PollRoleOptions): Promise<PollRole>
       };
     },
     close: async () => {
-      stopPruning();
       await worker.close();
       await orders.close();
-      await clients.close();
-      // Those we were given are closed by whoever gave them.
-      if (options.createGate === undefined) for (const gate of gates.values()) gate.close();
     },
   };
 }

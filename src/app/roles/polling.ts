@@ -1,18 +1,17 @@
 /**
- * The role `poll` as a whole: the rate budget, the poller, customers' orders, and the health of webhooks, all on the same
- * clients. Started in this order, closed in the other.
+ * The role `poll` as a whole: the poller, customers' orders, and the health of webhooks, all on the same clients. Started in
+ * this order, closed in the other.
  */
 import type { ReceiverCounters } from '../../ingest/counters.ts';
 import { scopeKey } from '../../ingest/poll/cursor-record.ts';
 import type { ConnectionPollHealth } from '../../ingest/poll/health.ts';
-import { createBudgets } from '../budget/index.ts';
 import type { ConnectionStore } from '../control/store.ts';
 import { startEnrichRole } from './enrich.ts';
 import { type PollRole, type PollRoleOptions, startPollRole } from './poll.ts';
 import type { Role } from './role.ts';
 import { startWebhookHealth, type WebhookHealthPart } from './webhook-health.ts';
 
-export interface PollingOptions extends Omit<PollRoleOptions, 'connections' | 'createGate'> {
+export interface PollingOptions extends Omit<PollRoleOptions, 'connections'> {
   readonly connections: Pick<ConnectionStore, 'get' | 'list' | 'onChange'>;
   /**
    * What the receiver in this process has taken, once it is there; undefined where others take deliveries too, so that
@@ -32,12 +31,9 @@ export async function startPolling(options: PollingOptions): Promise<Role> {
     for (const [, part] of parts.splice(0).reverse()) await part.close();
   };
   const starting = async (): Promise<void> => {
-    const budgets = await createBudgets(options);
-    parts.push(['budget', budgets]);
     let webhooks: WebhookHealthPart | undefined;
     const poll = await startPollRole({
       ...options,
-      createGate: budgets.gateFor,
       published: (origin, timeMs) => {
         options.published?.(origin, timeMs);
         // What a backfill or an SLA brings, no webhook would have.
@@ -46,7 +42,7 @@ export async function startPolling(options: PollingOptions): Promise<Role> {
       },
     });
     parts.push(['poll', poll]);
-    parts.push(['enrich', await startEnrichRole({ ...options, clients: poll.clients })]);
+    parts.push(['enrich', await startEnrichRole(options)]);
     webhooks = await watchWebhooks(options, poll);
     parts.push(['webhooks', webhooks]);
   };
@@ -86,7 +82,7 @@ function watchWebhooks(options: PollingOptions, poll: PollRole): Promise<Webhook
         return connections.list().filter((connection) => polls.has(scopeKey(connection)));
       },
     },
-    clientOf: (connection) => poll.clients.of(connection),
+    clientOf: (connection) => options.clients.of(connection),
     pollWorks: (connection) => {
       const found = polls.get(scopeKey(connection));
       return found === undefined ? null : pollWorks(found);
