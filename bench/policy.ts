@@ -128,7 +128,7 @@ function measureQuota(
 ): { readonly us: number; readonly granted: number } {
   const records = Array.from({ length: reservations }, (_, n): QuotaRecord => {
     const id = `5f1c9e0a-7b2d-4c3e-${String(n).padStart(16, '0')}`;
-    return { op: 'reserve', id, max, windowMs: 3_600_000 };
+    return { op: 'reserve', id, max, windowMs: 3_600_000, freshMs: 2000 };
   });
   let state = NEW_QUOTA;
   let bytes = 0;

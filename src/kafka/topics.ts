@@ -34,6 +34,10 @@ export const TOPIC_DEFAULTS: TopicSettings = {
 
 /** A partition is one organisation's arithmetic at a time: few are enough, and each is one more transactional.id. */
 const BUDGET_PARTITIONS = 4;
+/** A rule is in one of them. Every process that acts reads all; changing the count forgets what is used. */
+const QUOTA_PARTITIONS = 4;
+/** Longer than the longest window (a day): what retention takes counts no more, whether the twin has it or not. */
+const QUOTA_RETENTION_MS = 3 * 86_400_000;
 /** An ask is answered or given up within seconds. */
 const ASKS_RETENTION_MS = 10 * 60_000;
 /** The largest raw record and what headers it may gain on its way. */
@@ -58,6 +62,10 @@ export interface TopicNames {
   readonly commands: string;
   /** What is known of each command: the twin of `commands`. */
   readonly ledger: string;
+  /** Who took which place of a limit; the log's order and time decide. */
+  readonly quota: string;
+  /** What the quota log comes to: where its readers begin. */
+  readonly quotaState: string;
   /** Topic of one tenant's envelopes. The only place that knows the rule. */
   events(tenantId: string): string;
   /** Topic of one tenant's receipts. */
@@ -76,6 +84,8 @@ export function topicNames(prefix: string): TopicNames {
     budgetLeases: `${prefix}kustomer.budget.leases`,
     commands: `${prefix}fibric.commands`,
     ledger: `${prefix}fibric.ledger`,
+    quota: `${prefix}fibric.quota`,
+    quotaState: `${prefix}fibric.quota.state`,
     events: (tenantId) => `${prefix}fibric.events.${tenantId}`,
     receipts: (tenantId) => `${prefix}fibric.receipts.${tenantId}`,
   };
@@ -159,6 +169,19 @@ export function fixedTopics(settings: TopicSettings): readonly TopicSpec[] {
         'segment.bytes': '134217728',
       },
     },
+    {
+      name: names.quota,
+      partitions: QUOTA_PARTITIONS,
+      ...replication,
+      // The time of a place is when the log took it, not what some process believes.
+      config: {
+        'cleanup.policy': 'delete',
+        'retention.ms': String(QUOTA_RETENTION_MS),
+        'segment.ms': '86400000',
+        'message.timestamp.type': 'LogAppendTime',
+      },
+    },
+    { name: names.quotaState, partitions: QUOTA_PARTITIONS, ...replication, config: ownedConfig(600_000) },
   ];
 }
 

@@ -15,7 +15,13 @@ export const MAX_RESERVATION_ID_LENGTH = 64;
 const id = z.string().min(1).max(MAX_RESERVATION_ID_LENGTH);
 const at = z.number();
 const recordSchema = z.discriminatedUnion('op', [
-  z.object({ op: z.literal('reserve'), id, max: z.int().min(0), window_ms: z.int().min(1) }),
+  z.object({
+    op: z.literal('reserve'),
+    id,
+    max: z.int().min(0),
+    window_ms: z.int().min(1),
+    fresh_ms: z.int().min(0),
+  }),
   z.object({ op: z.literal('release'), id }),
 ]);
 const headSchema = z.object({ version: z.literal(1), next_offset: z.int().min(0), last_ms: at });
@@ -26,9 +32,9 @@ const settledSchema = z.object({
 });
 
 export function encodeQuotaRecord(record: QuotaRecord): Buffer {
-  const plain: z.input<typeof recordSchema> =
-    record.op === 'release' ? record : { op: 'reserve', id: record.id, max: record.max, window_ms: record.windowMs };
-  return toBytes(plain);
+  if (record.op === 'release') return toBytes(record satisfies z.input<typeof recordSchema>);
+  const { op, id: of, max, windowMs, freshMs } = record;
+  return toBytes({ op, id: of, max, window_ms: windowMs, fresh_ms: freshMs } satisfies z.input<typeof recordSchema>);
 }
 
 /** Null for what is no such record. All readers skip it alike, so the log still decides. */
@@ -36,7 +42,8 @@ export function decodeQuotaRecord(bytes: Uint8Array | null): QuotaRecord | null 
   const parsed = recordSchema.safeParse(fromBytes(bytes));
   if (!parsed.success) return null;
   const { data } = parsed;
-  return data.op === 'release' ? data : { op: 'reserve', id: data.id, max: data.max, windowMs: data.window_ms };
+  if (data.op === 'release') return data;
+  return { op: data.op, id: data.id, max: data.max, windowMs: data.window_ms, freshMs: data.fresh_ms };
 }
 
 const HEAD = '';

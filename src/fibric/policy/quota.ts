@@ -14,6 +14,8 @@
  * Q5 A record that was applied before changes nothing: the same log gives the same grants, however it is cut into batches
  *    and wherever a restart reads on from.
  * Q6 Bounded: the grants of one window, so at most the largest `max`, and less than 2 × MAX_SETTLED other ids.
+ * Q7 A grant may be used for a while only, or calls would bunch up in windows that no grant counts in. Whoever asks again for an
+ *    id that was granted more than `freshMs` ago has its place moved to now: never one more, and never an earlier one.
  *
  * States share what they have in common, so an older one stays good when a transaction fails.
  */
@@ -30,6 +32,7 @@ export interface QuotaReserve {
   readonly id: string;
   readonly max: number;
   readonly windowMs: number;
+  readonly freshMs: number;
 }
 
 export interface QuotaRelease {
@@ -73,8 +76,8 @@ export const NEW_QUOTA: QuotaState = Object.freeze({
 });
 
 export type QuotaOutcome =
-  /** `repeated`: decided before, and nothing more was taken. */
-  | { readonly kind: 'granted'; readonly used: number; readonly repeated: boolean }
+  /** `repeated`: decided before, and nothing more was taken. `sinceMs`: from when on it counts. */
+  | { readonly kind: 'granted'; readonly used: number; readonly sinceMs: number; readonly repeated: boolean }
   /** `freeAtMs`: no reservation is granted before, unless one is released. */
   | { readonly kind: 'refused'; readonly used: number; readonly freeAtMs: number; readonly repeated: boolean }
   /** The answer to a release, and to a reservation of a released id. */
@@ -94,16 +97,21 @@ export function applyQuota(before: QuotaState, record: QuotaRecord, place: LogPl
   return record.op === 'reserve' ? reserve(state, record) : release(state, record.id);
 }
 
-function reserve(before: QuotaState, { id, max, windowMs }: QuotaReserve): QuotaStep {
+function reserve(before: QuotaState, { id, max, windowMs, freshMs }: QuotaReserve): QuotaStep {
   const { lastMs: atMs } = before;
   const granted = before.granted.dropWhile((grant) => grant.atMs <= atMs - windowMs);
   const state = { ...before, granted };
   const used = granted.size;
-  if (granted.has(id)) return { state, outcome: { kind: 'granted', used, repeated: true } };
+  const grant = granted.find(id);
+  if (grant !== undefined) {
+    const isFresh = grant.atMs >= atMs - freshMs;
+    const outcome = { kind: 'granted', used, sinceMs: isFresh ? grant.atMs : atMs, repeated: true } as const;
+    return { state: isFresh ? state : { ...state, granted: granted.without(id).push({ id, atMs }) }, outcome };
+  }
   const settled = state.settled.find(id);
   if (settled?.as === 'released') return { state, outcome: { kind: 'released' } };
   if (settled === undefined && used < max) {
-    const outcome = { kind: 'granted', used: used + 1, repeated: false } as const;
+    const outcome = { kind: 'granted', used: used + 1, sinceMs: atMs, repeated: false } as const;
     return { state: { ...state, granted: granted.push({ id, atMs }) }, outcome };
   }
   const freeAtMs = freeAt(state, max, windowMs);
@@ -127,7 +135,8 @@ function settle(state: QuotaState, entry: SettledEntry): QuotaState {
 function remembered(state: QuotaState, record: QuotaRecord): QuotaOutcome {
   if (record.op === 'release') return { kind: 'released' };
   const used = state.granted.size;
-  if (state.granted.has(record.id)) return { kind: 'granted', used, repeated: true };
+  const grant = state.granted.find(record.id);
+  if (grant !== undefined) return { kind: 'granted', used, sinceMs: grant.atMs, repeated: true };
   const settled = state.settled.find(record.id);
   if (settled === undefined) return { kind: 'forgotten' };
   if (settled.as === 'released') return { kind: 'released' };
@@ -138,6 +147,15 @@ function remembered(state: QuotaState, record: QuotaRecord): QuotaOutcome {
 function freeAt({ granted, lastMs }: QuotaState, max: number, windowMs: number): number {
   const last = granted.at(granted.size - max);
   return last === undefined ? lastMs : Math.max(lastMs, last.atMs + windowMs);
+}
+
+/** From when on a new reservation may be granted, unless one is released; `nowMs` when it may now. Estimates as `quotaUsed`. */
+export function quotaFreeAtMs(
+  state: QuotaState,
+  { max, windowMs }: { readonly max: number; readonly windowMs: number },
+  nowMs: number,
+): number {
+  return Math.max(nowMs, freeAt(state, max, windowMs));
 }
 
 /** Granted in the window that ends now. An estimate where `nowMs` is not the log's time; the reservation decides. */

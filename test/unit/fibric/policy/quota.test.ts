@@ -1,4 +1,4 @@
-/** Cites the invariants of quota.ts (Q1 to Q6) and of quota-records.ts (T1). */
+/** Cites the invariants of quota.ts (Q1 to Q7) and of quota-records.ts (T1). */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { hasCode } from '../../../../src/base/errors.ts';
@@ -20,7 +20,15 @@ import {
 } from '../../../../src/fibric/policy/quota-records.ts';
 
 const WINDOW_MS = 1_000;
-const reserve = (id: string, max = 3, windowMs = WINDOW_MS): QuotaRecord => ({ op: 'reserve', id, max, windowMs });
+/** Longer than any window: nothing is moved. */
+const EVER_FRESH_MS = 1_000_000;
+const reserve = (id: string, max = 3, freshMs = EVER_FRESH_MS): QuotaRecord => ({
+  op: 'reserve',
+  id,
+  max,
+  windowMs: WINDOW_MS,
+  freshMs,
+});
 const release = (id: string): QuotaRecord => ({ op: 'release', id });
 
 interface Logged {
@@ -59,9 +67,9 @@ describe('Q1: a sliding window', () => {
   it('grants the last place and not the one after it', () => {
     const log = logOf([...'abcd'].map((id, n) => [reserve(id), n] as const));
     expect(run(log).outcomes).toEqual([
-      { kind: 'granted', used: 1, repeated: false },
-      { kind: 'granted', used: 2, repeated: false },
-      { kind: 'granted', used: 3, repeated: false },
+      { kind: 'granted', used: 1, sinceMs: 0, repeated: false },
+      { kind: 'granted', used: 2, sinceMs: 1, repeated: false },
+      { kind: 'granted', used: 3, sinceMs: 2, repeated: false },
       { kind: 'refused', used: 3, freeAtMs: 1_000, repeated: false },
     ]);
   });
@@ -133,9 +141,9 @@ describe('Q2 to Q5', () => {
       [reserve('c', 1), 5],
     ]);
     const { outcomes } = run(log);
-    expect(outcomes[1]).toEqual({ kind: 'granted', used: 1, repeated: true });
+    expect(outcomes[1]).toEqual({ kind: 'granted', used: 1, sinceMs: 0, repeated: true });
     expect(outcomes[4]).toMatchObject({ kind: 'refused', repeated: true });
-    expect(outcomes[5]).toEqual({ kind: 'granted', used: 1, repeated: false });
+    expect(outcomes[5]).toEqual({ kind: 'granted', used: 1, sinceMs: 5, repeated: false });
   });
 
   it('Q3: a grant ends with its window; its id is a new one then', () => {
@@ -175,6 +183,31 @@ describe('Q2 to Q5', () => {
       state,
       outcome: { kind: 'forgotten' },
     });
+  });
+});
+
+describe('Q7: a grant may be used for a while', () => {
+  it('and asked for again when it is older, counts from then on, once', () => {
+    const log = logOf([
+      [reserve('a', 2, 100), 0],
+      [reserve('b', 2, 100), 50],
+      [reserve('a', 2, 100), 100],
+      [reserve('a', 2, 100), 101],
+      [reserve('c', 2, 100), 1_049],
+      [reserve('c', 2, 100), 1_050],
+      [reserve('d', 2, 100), 1_100],
+      [reserve('e', 2, 100), 1_100],
+    ]);
+    expect(run(log).outcomes).toMatchObject([
+      { kind: 'granted', sinceMs: 0, repeated: false },
+      { kind: 'granted', sinceMs: 50, repeated: false },
+      { kind: 'granted', used: 2, sinceMs: 0, repeated: true },
+      { kind: 'granted', used: 2, sinceMs: 101, repeated: true },
+      { kind: 'refused', freeAtMs: 1_050 },
+      { kind: 'refused', repeated: true },
+      { kind: 'granted', sinceMs: 1_100, repeated: false },
+      { kind: 'refused', freeAtMs: 1_101 },
+    ]);
   });
 });
 
@@ -231,7 +264,11 @@ class Model {
       return 'released';
     }
     const current = this.#grants.filter((grant) => grant.atMs > this.#lastMs - record.windowMs);
-    if (current.some(({ id }) => id === record.id)) return 'granted';
+    const own = current.find(({ id }) => id === record.id);
+    if (own !== undefined) {
+      if (own.atMs < this.#lastMs - record.freshMs) own.atMs = this.#lastMs;
+      return 'granted';
+    }
     if (this.#released.has(record.id)) return 'released';
     if (this.#refused.has(record.id)) return 'refused';
     if (current.length >= record.max) {
@@ -247,7 +284,14 @@ const ids = fc.integer({ min: 0, max: 30 }).map((n) => `r${n}`);
 const steps = fc.array(
   fc.record({
     record: fc.oneof(
-      { weight: 5, arbitrary: ids.map((id) => (max: number) => reserve(id, max)) },
+      {
+        weight: 5,
+        arbitrary: fc.tuple(ids, fc.constantFrom(0, 150, EVER_FRESH_MS)).map(
+          ([id, freshMs]) =>
+            (max: number) =>
+              reserve(id, max, freshMs),
+        ),
+      },
       { weight: 1, arbitrary: ids.map((id) => () => release(id)) },
     ),
     passMs: fc.oneof(fc.constant(0), fc.integer({ min: -50, max: 400 })),
@@ -274,18 +318,24 @@ describe('for all logs', () => {
         const model = new Model();
         const { kinds } = run(log);
         expect(kinds).toEqual(log.map(({ record, place }) => model.apply(record, place.atMs)));
-        // The most that can have been done: each granted once, none of them released.
+        // The most that can have been done: each granted once, and used then or when it was last moved; none of them released.
         const releasedIds = new Set(log.flatMap(({ record }) => (record.op === 'release' ? [record.id] : [])));
         let lastMs = 0;
         let state = NEW_QUOTA;
+        const lastUse = new Map<string, number>();
         const done: number[] = [];
         for (const { record, place } of log) {
           lastMs = Math.max(lastMs, place.atMs);
           const step = applyQuota(state, record, place);
           state = step.state;
           const { outcome } = step;
-          if (outcome.kind === 'granted' && !outcome.repeated && !releasedIds.has(record.id)) done.push(lastMs);
+          if (outcome.kind !== 'granted' || releasedIds.has(record.id)) continue;
+          // Its window over, the id is a new one, and was used before.
+          const used = lastUse.get(record.id);
+          if (!outcome.repeated && used !== undefined) done.push(used);
+          lastUse.set(record.id, outcome.sinceMs);
         }
+        done.push(...lastUse.values());
         for (const endMs of done) {
           expect(done.filter((atMs) => atMs > endMs - WINDOW_MS && atMs <= endMs).length).toBeLessThanOrEqual(max);
         }
@@ -355,8 +405,9 @@ describe('in the log', () => {
     ['another thing', '{"op":"grant","id":"a"}'],
     ['no id', '{"op":"release","id":""}'],
     ['a long id', JSON.stringify({ op: 'release', id: 'a'.repeat(65) })],
-    ['half a place', '{"op":"reserve","id":"a","max":0.5,"window_ms":1}'],
-    ['no window', '{"op":"reserve","id":"a","max":1,"window_ms":0}'],
+    ['half a place', '{"op":"reserve","id":"a","max":0.5,"window_ms":1,"fresh_ms":1}'],
+    ['no window', '{"op":"reserve","id":"a","max":1,"window_ms":0,"fresh_ms":1}'],
+    ['no time of use', '{"op":"reserve","id":"a","max":1,"window_ms":1}'],
   ])('%s is no record', (_, text) => {
     expect(decodeQuotaRecord(Buffer.from(text))).toBeNull();
     expect(decodeQuotaRecord(null)).toBeNull();
