@@ -258,6 +258,11 @@ export class Lanes<T> {
     return this.#backingOff.firstAtMs;
   }
 
+  /** Part of the slots that is taken, 0 to 1. */
+  get load(): number {
+    return Math.min(1, this.#active.size / this.#limits.maxActive);
+  }
+
   get counts() {
     let queued = 0;
     let lanes = 0;

@@ -12,8 +12,11 @@
  * Grouping by partition: its own copies the list of a partition for every message, quadratic in the size of a batch.
  *
  * Produce requests: of packed records (produce-request.ts) they are encoded by us, all others by KafkaJS.
+ *
+ * Coordinators: it asks where they are before each step of a transaction; here once (coordinator-memory.ts).
  */
 import { createRequire } from 'node:module';
+import { type CreateSteps, rememberingCoordinators } from './coordinator-memory.ts';
 import { groupByPartition } from './messages.ts';
 import { encodePacked, type ProduceArguments } from './produce-request.ts';
 import { decodeRecord } from './record-decoder.ts';
@@ -40,6 +43,7 @@ const REPLACED: Readonly<Record<string, (own: unknown) => unknown>> = {
   'kafkajs/src/protocol/recordBatch/record/v0': () => encodeRecord,
   'kafkajs/src/protocol/recordBatch/record/v0/decoder': () => decodeRecord,
   'kafkajs/src/producer/groupMessagesPerPartition': () => groupByPartition,
+  'kafkajs/src/producer/eosManager': (own) => rememberingCoordinators(own as CreateSteps),
   // After the record encoder: it keeps the one it finds. Later versions of the request are built on version 3.
   'kafkajs/src/protocol/requests/produce/v3/request': (own) => encodingPacked(own as CreateProduceRequest),
 };

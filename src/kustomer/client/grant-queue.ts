@@ -45,13 +45,21 @@ interface Waiter {
   refused(error: CodedError): void;
 }
 
+interface WaitingQueue {
+  readonly lane: Lane;
+  readonly kind: CallKind;
+  readonly waiters: Waiter[];
+  /** No waiter's deadline is before this: with hundreds waiting, who is late is not looked for at every call. */
+  firstDeadlineMs: number;
+}
+
 /** `source` is given a way to say that grants may have become available. */
 export function createGrantQueue(
   sourceFor: (wake: () => void) => GrantSource,
   options: GrantQueueOptions = {},
 ): BudgetGate {
   const { clock = steadyClock, maxWaiting = 1000, maxOpen = 32, onGranted = () => undefined } = options;
-  const queues = LANES.flatMap((lane) => CALL_KINDS.map((kind) => ({ lane, kind, waiters: [] as Waiter[] })));
+  const queues = LANES.flatMap((lane) => CALL_KINDS.map((kind) => newQueue(lane, kind)));
   const refused = perLane(() => 0);
   const granted = perLane(() => 0);
   let limited = 0;
@@ -71,11 +79,10 @@ export function createGrantQueue(
     });
   };
 
-  const wakeAt = (untilMs: number | null): void => {
-    if (sleeping !== null && sleeping.untilMs === untilMs) return;
+  /** One that wakes too early is left to it: it looks, and sleeps again. Every call comes by here. */
+  const wakeBy = (untilMs: number): void => {
+    if (sleeping !== null && sleeping.untilMs <= untilMs) return;
     sleeping?.cancel.abort();
-    sleeping = null;
-    if (untilMs === null) return;
     const sleep = { untilMs, cancel: new AbortController() };
     sleeping = sleep;
     void clock.sleep(untilMs - clock.nowMs(), sleep.cancel.signal).then(() => {
@@ -91,9 +98,13 @@ export function createGrantQueue(
     let nextMs = Number.POSITIVE_INFINITY;
     lastReason = waitingFor ?? lastReason;
     waitingFor = null;
-    for (const { lane, kind, waiters } of queues) {
-      for (const late of removeWhere(waiters, ({ deadlineMs }) => deadlineMs <= nowMs)) {
-        late.refused(refuse(lane, 'the deadline passed while it waited for the rate budget'));
+    for (const queue of queues) {
+      const { lane, kind, waiters } = queue;
+      if (queue.firstDeadlineMs <= nowMs) {
+        for (const late of removeWhere(waiters, ({ deadlineMs }) => deadlineMs <= nowMs)) {
+          late.refused(refuse(lane, 'the deadline passed while it waited for the rate budget'));
+        }
+        queue.firstDeadlineMs = earliestOf(waiters);
       }
       // A full house wakes us by an ending.
       while (waiters.length > 0 && source.openCalls() < maxOpen) {
@@ -108,9 +119,9 @@ export function createGrantQueue(
         onGranted(lane, nowMs - waiter.sinceMs);
         waiter.granted(answer.grant);
       }
-      for (const { deadlineMs } of waiters) nextMs = Math.min(nextMs, deadlineMs);
+      if (waiters.length > 0) nextMs = Math.min(nextMs, queue.firstDeadlineMs);
     }
-    wakeAt(Number.isFinite(nextMs) ? nextMs : null);
+    if (Number.isFinite(nextMs)) wakeBy(nextMs);
     source.waiting?.(
       perLane((lane) =>
         perKind((kind) => queues.find((one) => one.lane === lane && one.kind === kind)?.waiters.length ?? 0),
@@ -124,7 +135,8 @@ export function createGrantQueue(
 
   const acquire = ({ lane, kind, waitMs, signal }: GateAsk): Promise<Grant> =>
     new Promise((resolve, reject) => {
-      const { waiters } = queues.find((queue) => queue.lane === lane && queue.kind === kind) as (typeof queues)[number];
+      const queue = queues.find((one) => one.lane === lane && one.kind === kind) as WaitingQueue;
+      const { waiters } = queue;
       if (closed) return reject(refuse(lane, 'the client is closed'));
       if (signal?.aborted) return reject(refuse(lane, 'the caller gave up'));
       if (waiters.length >= maxWaiting) return reject(refuse(lane, 'too many calls of this lane are waiting'));
@@ -148,6 +160,7 @@ export function createGrantQueue(
       };
       signal?.addEventListener('abort', aborted, { once: true });
       waiters.push(waiter);
+      queue.firstDeadlineMs = Math.min(queue.firstDeadlineMs, waiter.deadlineMs);
       pump();
     });
 
@@ -188,10 +201,19 @@ export function createGrantQueue(
       for (const { lane, waiters } of queues) {
         for (const waiter of waiters.splice(0)) waiter.refused(refuse(lane, 'the client is closed'));
       }
-      wakeAt(null);
+      sleeping?.cancel.abort();
+      sleeping = null;
       source.close?.();
     },
   };
+}
+
+function newQueue(lane: Lane, kind: CallKind): WaitingQueue {
+  return { lane, kind, waiters: [], firstDeadlineMs: Number.POSITIVE_INFINITY };
+}
+
+function earliestOf(waiters: readonly Waiter[]): number {
+  return waiters.reduce((earliest, { deadlineMs }) => Math.min(earliest, deadlineMs), Number.POSITIVE_INFINITY);
 }
 
 function perLane<T>(value: (lane: Lane) => T): Record<Lane, T> {

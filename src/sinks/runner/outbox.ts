@@ -21,7 +21,8 @@ export interface OutboxOptions {
   readonly owned: OwnedPartition;
   readonly ledger: LedgerView;
   readonly clock: Clock;
-  readonly paceMs: number;
+  /** Least time between the starts of two transactions, as it is now. */
+  readonly paceMs: () => number;
   readonly progress: () => Progress | undefined;
   /** Nothing is left to commit. */
   readonly idle: () => void;
@@ -70,7 +71,7 @@ export class Outbox {
         // One turn, so that what is staged together is committed together.
         await Promise.resolve();
         await this.#commit();
-        const waitMs = startedAtMs + paceMs - clock.nowMs();
+        const waitMs = startedAtMs + paceMs() - clock.nowMs();
         if (this.#isStaged && waitMs > 0) await clock.sleep(waitMs, this.#options.owned.signal);
       }
       this.#isCommitting = false;

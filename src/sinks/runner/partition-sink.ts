@@ -24,6 +24,7 @@ import type { Life } from '../lifecycle/life.ts';
 import { newLife, step } from '../lifecycle/step.ts';
 import { policyDecision } from '../policy-gate.ts';
 import { type Admission, admit, type CommandWork, type Decoded } from './admit.ts';
+import { Deadlines } from './deadlines.ts';
 import { LedgerView, PROGRESS_KEY } from './ledger-view.ts';
 import { Outbox } from './outbox.ts';
 import type { SinkDeps } from './ports.ts';
@@ -63,7 +64,7 @@ export class PartitionSink {
   readonly #outbox: Outbox;
   readonly #works = new Map<number, AtWork>();
   readonly #underWay = new Set<Promise<void>>();
-  readonly #calls = new AbortController();
+  readonly #calls: Deadlines;
   /** Something came to its end, or came in. */
   readonly #changed = new Wakeup();
   /** Aborts when this partition is to end, for whatever reason. */
@@ -76,12 +77,14 @@ export class PartitionSink {
     this.#shared = shared;
     this.#owned = owned;
     this.#ending = AbortSignal.any([owned.signal, this.#end.signal]);
-    this.#ledger = new LedgerView(owned, shared.settings.retentionMs);
+    const { paceMs, maxPaceMs, retentionMs } = shared.settings;
+    this.#calls = new Deadlines(shared.clock);
+    this.#ledger = new LedgerView(owned, retentionMs);
     this.#outbox = new Outbox({
       owned,
       ledger: this.#ledger,
       clock: shared.clock,
-      paceMs: shared.settings.paceMs,
+      paceMs: () => paceMs + (maxPaceMs - paceMs) * shared.lanes.load,
       progress: () => shared.lanes.progress(owned.partition),
       idle: () => this.#changed.wake(),
       failed: (error) => this.#fail(error),
@@ -338,7 +341,7 @@ export class PartitionSink {
     // The lease may have been lost since; it is never longer than `sendByMs` by what was known then.
     const mayCall = () => this.#nowMs <= sendByMs && this.#nowMs < this.#owned.leaseUntilMs && !this.#isStopping;
     const waitMs = () => Math.max(0, sendByMs - this.#nowMs);
-    const outcome = await this.#within(abortAtMs, async (signal) => {
+    const outcome = await this.#calls.within(abortAtMs, async (signal) => {
       const client = this.#clientOf(atWork.work);
       if (client instanceof CodedError) {
         return { kind: 'failed_final', code: client.code, message: client.message } as const;
@@ -367,7 +370,7 @@ export class PartitionSink {
       claimed: this.#ledger.written(),
     };
     const untilMs = this.#nowMs + READ_WAIT_MS + settings.lifecycle.requestTimeoutMs;
-    const result = await this.#within(untilMs, async (signal) => {
+    const result = await this.#calls.within(untilMs, async (signal) => {
       const client = this.#clientOf(work);
       if (client instanceof CodedError) return { kind: 'unreadable', message: client.message } as const;
       const maySend = () => !signal.aborted;
@@ -383,18 +386,6 @@ export class PartitionSink {
     } catch (error) {
       if (error instanceof CodedError) return error;
       throw error;
-    }
-  }
-
-  /** `run` with a signal that aborts at `atMs`, or when everything is given up. */
-  async #within<T>(atMs: number, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const { clock } = this.#shared;
-    const [late, over] = [new AbortController(), new AbortController()];
-    void clock.sleep(atMs - this.#nowMs, over.signal).then(() => late.abort());
-    try {
-      return await run(AbortSignal.any([late.signal, this.#calls.signal]));
-    } finally {
-      over.abort();
     }
   }
 
@@ -419,7 +410,7 @@ export class PartitionSink {
     settled.abort();
     for (const atWork of this.#works.values()) this.#tell(atWork, { kind: 'lost' });
     this.#works.clear();
-    this.#calls.abort();
+    this.#calls.giveUp();
     await Promise.all(this.#underWay);
   }
 }

@@ -7,6 +7,8 @@ import type { CompiledPolicies } from '../../fibric/policy/compile.ts';
 import type { Grants } from '../../fibric/policy/grants.ts';
 import type { TopicNames } from '../../kafka/topics.ts';
 import type { KustomerClient } from '../../kustomer/client/client.ts';
+import type { Answer } from '../answers/answer.ts';
+import type { AnswerMac } from '../answers/mac.ts';
 import type { LaneLimits } from '../lanes.ts';
 import type { LifecycleConfig } from '../lifecycle/config.ts';
 
@@ -37,15 +39,23 @@ export interface SinkObserver {
   disposed(receipt: WireReceipt): void;
   /** Committed to the dead topic. */
   buried(code: ErrorCode): void;
+  /** Committed: a person answered what waits no more, or not for that. */
+  answerIgnored(answer: Answer, why: string): void;
 }
 
 export interface SinkSettings {
   readonly lanes: LaneLimits;
   readonly lifecycle: LifecycleConfig;
-  /** Least time between the starts of two transactions of a partition. */
+  /**
+   * Least time between the starts of two transactions of a partition: `paceMs` when nothing else is at work, `maxPaceMs` when
+   * all places are taken, and between them in proportion. A transaction costs the same whatever it holds.
+   */
   readonly paceMs: number;
+  readonly maxPaceMs: number;
   /** From the signal until what is under way is given up; well below the `settleMs` of the owner worker. */
   readonly drainMs: number;
+  /** What a rule that asks for a confirmation lets a command wait for it. */
+  readonly approvalTtlMs: number;
   /** What settled commands are remembered for. */
   readonly retentionMs: number;
   /** The `stateMaxBytes` of the owner worker. */
@@ -53,10 +63,12 @@ export interface SinkSettings {
 }
 
 export interface SinkDeps {
-  readonly topics: Pick<TopicNames, 'receipts' | 'dead'>;
+  readonly topics: Pick<TopicNames, 'commands' | 'receipts' | 'dead'>;
   readonly connections: SinkConnections;
   readonly policies: SinkPolicies;
   readonly decoder: CommandDecoder;
+  /** Of what people say to commands that wait. */
+  readonly answers: AnswerMac;
   /** The bytes of a receipt record (Confluent wire format). */
   readonly encodeReceipt: (receipt: WireReceipt) => Buffer;
   /** Undefined when the topic of the tenant's receipts is known to exist. */

@@ -2,25 +2,27 @@
  * The sink of one process: the commands of all partitions it owns, under one bound of what may be active. `serve` is what an
  * owner worker over the ledger, with the commands as its input, runs for each partition.
  */
+import { APPROVAL_TTL_MS } from '../../fibric/policy/approvals.ts';
 import type { OwnedPartition } from '../../kafka/owner-worker.ts';
 import { LANE_LIMITS, Lanes } from '../lanes.ts';
 import { LEDGER_RETENTION_MS } from '../ledger/retention.ts';
 import { LIFECYCLE_DEFAULTS } from '../lifecycle/config.ts';
-import type { CommandWork } from './admit.ts';
-import { PartitionSink, type Shared } from './partition-sink.ts';
+import { type LaneWork, PartitionSink, type Shared } from './partition-sink.ts';
 import type { SinkDeps, SinkSettings } from './ports.ts';
 
 export const SINK_DEFAULTS: SinkSettings = {
   lanes: LANE_LIMITS,
   lifecycle: LIFECYCLE_DEFAULTS,
   paceMs: 5,
+  maxPaceMs: 60,
   drainMs: 3000,
+  approvalTtlMs: APPROVAL_TTL_MS,
   retentionMs: LEDGER_RETENTION_MS,
   stateMaxBytes: 2 ** 28,
 };
 
 export class Sink {
-  readonly #lanes: Lanes<CommandWork>;
+  readonly #lanes: Lanes<LaneWork>;
   readonly #shared: Shared;
   readonly #partitions = new Map<number, PartitionSink>();
   #isPumping = false;
@@ -31,7 +33,7 @@ export class Sink {
     this.#shared = { ...deps, lanes: this.#lanes, pump: () => this.#pump() };
   }
 
-  get counts(): Lanes<CommandWork>['counts'] {
+  get counts(): Lanes<LaneWork>['counts'] {
     return this.#lanes.counts;
   }
 
