@@ -1,0 +1,111 @@
+/**
+ * A topic from given positions on, oldest first, for one reader who takes what he can and when he can: what he has not
+ * asked for yet stays in the log.
+ *
+ * F1 From its positions on each record is handed out once, in the order of its partition, in whatever pieces it is asked for.
+ * F2 Of what is there at the same time the oldest comes first, so that a catching-up reader sees history in its order.
+ * F3 It holds at most one piece per partition, each of at most PIECE_RECORDS and about PIECE_BYTES.
+ */
+import { CodedError } from '../../../base/errors.ts';
+import type { LogRecord } from '../../../kafka/port.ts';
+import type { Positions } from './positions.ts';
+import { copied, type Ring, sizeOf } from './ring.ts';
+import type { RangeRead } from './scanner.ts';
+
+export interface FlowSource {
+  readonly partitions: number;
+  ring(partition: number): Ring;
+  read(read: RangeRead): Promise<boolean>;
+}
+
+const PIECE_RECORDS = 200;
+const PIECE_BYTES = 262_144;
+/** Looked at in the past before somebody else has a turn at it. */
+const WINDOW_OFFSETS = 4_096;
+
+interface Piece {
+  records: readonly LogRecord[];
+  /** Index of the next. */
+  at: number;
+}
+
+export class Flow {
+  readonly #source: FlowSource;
+  readonly #positions: number[];
+  readonly #pieces: Piece[];
+
+  /** A partition that the positions do not name has been added since: it is read from its beginning. */
+  constructor(source: FlowSource, from: Positions) {
+    this.#source = source;
+    this.#positions = Array.from({ length: source.partitions }, (_, partition) => from[partition] ?? 0);
+    this.#pieces = this.#positions.map(() => ({ records: [], at: 0 }));
+  }
+
+  /** Next offsets: what has been handed out lies before them. */
+  get positions(): Positions {
+    return this.#positions.map((position, partition) => this.#head(partition)?.offset ?? position);
+  }
+
+  /** Undefined when nothing is there at the moment, or the signal has aborted. */
+  async next(signal: AbortSignal): Promise<LogRecord | undefined> {
+    const waiting = this.#positions.flatMap((_, partition) => (this.#isBehind(partition) ? [partition] : []));
+    if (waiting.length > 0) await Promise.all(waiting.map((partition) => this.#fill(partition, signal)));
+    if (signal.aborted) return undefined;
+    let oldest: number | undefined;
+    for (const partition of this.#pieces.keys()) {
+      const head = this.#head(partition);
+      const best = oldest === undefined ? undefined : this.#head(oldest);
+      if (head !== undefined && (best === undefined || head.timestampMs < best.timestampMs)) oldest = partition;
+    }
+    if (oldest === undefined) return undefined;
+    const piece = this.#pieces[oldest] as Piece;
+    const record = piece.records[piece.at] as LogRecord;
+    piece.at += 1;
+    if (piece.at === piece.records.length) this.#pieces[oldest] = { records: [], at: 0 };
+    return record;
+  }
+
+  #head(partition: number): LogRecord | undefined {
+    const { records, at } = this.#pieces[partition] as Piece;
+    return records[at];
+  }
+
+  #isBehind(partition: number): boolean {
+    return (
+      this.#head(partition) === undefined && (this.#positions[partition] as number) < this.#source.ring(partition).to
+    );
+  }
+
+  /** Until it has a piece, or there is nothing left to read. */
+  async #fill(partition: number, signal: AbortSignal): Promise<void> {
+    while (this.#isBehind(partition) && !signal.aborted) {
+      const from = this.#positions[partition] as number;
+      const ring = this.#source.ring(partition);
+      const kept = ring.slice(from, ring.to, PIECE_RECORDS);
+      if (kept === null) await this.#readPast(partition, from, Math.min(ring.from, from + WINDOW_OFFSETS), signal);
+      else this.#take(partition, kept, kept.length < PIECE_RECORDS ? ring.to : null);
+    }
+  }
+
+  async #readPast(partition: number, from: number, to: number, signal: AbortSignal): Promise<void> {
+    const records: LogRecord[] = [];
+    let bytes = 0;
+    let isFull = false;
+    const take = (record: LogRecord): boolean => {
+      records.push(copied(record));
+      bytes += sizeOf(record);
+      isFull = records.length >= PIECE_RECORDS || bytes >= PIECE_BYTES;
+      return !isFull;
+    };
+    const complete = await this.#source.read({ partition, from, to, take, signal });
+    // What came is in order and without a gap, so it counts also where it was broken off.
+    if (complete || records.length > 0) this.#take(partition, records, complete && !isFull ? to : null);
+    else if (!signal.aborted) throw new CodedError('shutting_down', 'the topic is being closed');
+  }
+
+  /** `end`: nothing more can be read before it; null = unknown, reading goes on behind the last of these records. */
+  #take(partition: number, records: readonly LogRecord[], end: number | null): void {
+    this.#pieces[partition] = { records, at: 0 };
+    this.#positions[partition] = end ?? (records.at(-1) as LogRecord).offset + 1;
+  }
+}

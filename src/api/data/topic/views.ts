@@ -1,0 +1,170 @@
+/**
+ * The topics that are being read, at most so many at once. One that nobody reads any more is kept for a while: joining
+ * takes a client a moment, and who asked once mostly asks again.
+ *
+ * W1 At most `maxOpen` are open; the one unused for longest makes room, and when all are in use the answer is `queue_full`.
+ * W2 One whose tail has ended, or whose topic has grown, is not handed out again; it is closed when its last user has left.
+ */
+import { CodedError } from '../../../base/errors.ts';
+import type { Log } from '../../../kafka/port.ts';
+import { TopicView, VIEW_SETTINGS, type ViewSettings } from './view.ts';
+
+export interface TopicViewsOptions {
+  readonly log: Log;
+  readonly maxOpen?: number;
+  readonly idleMs?: number;
+  /** How long the number of a topic's partitions is taken for granted. */
+  readonly checkMs?: number;
+  readonly settings?: Partial<ViewSettings>;
+  readonly failed: (topic: string, error: unknown) => void;
+}
+
+export interface Lease {
+  readonly view: TopicView;
+  /** True when another lease would lead to another view: let go of this one. */
+  readonly isStale: () => boolean;
+  release(): void;
+}
+
+interface Open {
+  readonly view: TopicView;
+  users: number;
+  /** In the order of use; not a time. */
+  usedAt: number;
+  checkedAtMs: number;
+  isRetired: boolean;
+  idle: AbortController;
+}
+
+const DEFAULTS = { maxOpen: 100, idleMs: 300_000, checkMs: 30_000 };
+
+export class TopicViews {
+  readonly #options: TopicViewsOptions & typeof DEFAULTS;
+  readonly #open = new Map<string, Open>();
+  readonly #opening = new Map<string, Promise<Open | undefined>>();
+  readonly #closing = new Set<Promise<void>>();
+  readonly #stop = new AbortController();
+  #uses = 0;
+
+  constructor(options: TopicViewsOptions) {
+    this.#options = { ...DEFAULTS, ...options };
+  }
+
+  get openCount(): number {
+    return this.#open.size;
+  }
+
+  /** Undefined when there is no such topic (yet). Every lease must be released. */
+  async lease(topic: string): Promise<Lease | undefined> {
+    if (this.#stop.signal.aborted) throw new CodedError('shutting_down', 'the service is stopping');
+    let open = await this.#usable(topic);
+    // It may have had to make room between having been opened and now.
+    if (open?.isRetired === true) open = await this.#usable(topic);
+    if (open === undefined) return undefined;
+    open.users += 1;
+    open.usedAt = ++this.#uses;
+    open.idle.abort();
+    let isReleased = false;
+    return {
+      view: open.view,
+      isStale: () => open.isRetired || open.view.tail.failure !== null,
+      release: () => {
+        if (isReleased) return;
+        isReleased = true;
+        this.#released(topic, open);
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await Promise.all([...this.#opening.values()].map((opening) => opening.catch(() => undefined)));
+    for (const [topic, open] of this.#open) this.#retire(topic, open, 'now');
+    await Promise.all(this.#closing);
+  }
+
+  async #usable(topic: string): Promise<Open | undefined> {
+    const open = this.#open.get(topic);
+    if (open !== undefined && open.view.tail.failure !== null) this.#retire(topic, open);
+    else if (open !== undefined && (await this.#isAsItWas(topic, open))) return open;
+    const opening = this.#opening.get(topic) ?? this.#openView(topic);
+    this.#opening.set(topic, opening);
+    try {
+      return await opening;
+    } finally {
+      if (this.#opening.get(topic) === opening) this.#opening.delete(topic);
+    }
+  }
+
+  async #isAsItWas(topic: string, open: Open): Promise<boolean> {
+    const { log, checkMs } = this.#options;
+    const nowMs = log.clock.nowMs();
+    if (nowMs - open.checkedAtMs < checkMs) return !open.isRetired;
+    open.checkedAtMs = nowMs;
+    const [found] = await log.admin.describeTopics([topic]);
+    if (found?.partitions === open.view.partitions) return !open.isRetired;
+    this.#retire(topic, open);
+    return false;
+  }
+
+  async #openView(topic: string): Promise<Open | undefined> {
+    const { log, maxOpen, settings, failed } = this.#options;
+    const [found] = await log.admin.describeTopics([topic]);
+    if (found === undefined) return undefined;
+    if (this.#open.size + this.#opening.size > maxOpen) this.#makeRoom();
+    const view = await TopicView.open({
+      log,
+      topic,
+      partitions: found.partitions,
+      settings: { ...VIEW_SETTINGS, ...settings },
+      failed: (error) => failed(topic, error),
+    });
+    const checkedAtMs = log.clock.nowMs();
+    const open = { view, users: 0, usedAt: ++this.#uses, checkedAtMs, isRetired: false, idle: new AbortController() };
+    this.#open.set(topic, open);
+    void this.#closeWhenIdle(topic, open);
+    return open;
+  }
+
+  /** W1 */
+  #makeRoom(): void {
+    const unused = [...this.#open].filter(([, { users }]) => users === 0);
+    const [oldest] = unused.sort(([, a], [, b]) => a.usedAt - b.usedAt);
+    if (oldest === undefined) {
+      throw new CodedError('queue_full', 'too many topics are being read', { open: this.#open.size });
+    }
+    this.#retire(...oldest);
+  }
+
+  #released(topic: string, open: Open): void {
+    open.users -= 1;
+    if (open.users > 0) return;
+    if (open.isRetired) this.#closeNow(open);
+    else void this.#closeWhenIdle(topic, open);
+  }
+
+  async #closeWhenIdle(topic: string, open: Open): Promise<void> {
+    const idle = new AbortController();
+    open.idle = idle;
+    const signal = AbortSignal.any([idle.signal, this.#stop.signal]);
+    await this.#options.log.clock.sleep(this.#options.idleMs, signal);
+    if (!signal.aborted && open.users === 0) this.#retire(topic, open);
+  }
+
+  /** W2 */
+  #retire(topic: string, open: Open, when: 'unused' | 'now' = 'unused'): void {
+    if (this.#open.get(topic) === open) this.#open.delete(topic);
+    const wasRetired = open.isRetired;
+    open.isRetired = true;
+    open.idle.abort();
+    if (when === 'now' || (!wasRetired && open.users === 0)) this.#closeNow(open);
+  }
+
+  #closeNow(open: Open): void {
+    const closing = open.view
+      .close()
+      .catch((error) => this.#options.failed(open.view.topic, error))
+      .finally(() => this.#closing.delete(closing));
+    this.#closing.add(closing);
+  }
+}
