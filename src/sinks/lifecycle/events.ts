@@ -40,8 +40,11 @@ export type LifecycleEvent =
   | { readonly kind: 'turn' }
   | { readonly kind: 'looked_up'; readonly ask: number; readonly entry: LedgerEntry | null }
   | { readonly kind: 'decided'; readonly ask: number; readonly decision: PolicyDecision }
-  | { readonly kind: 'reserved'; readonly ask: number }
+  /** On the place nothing is sent after `untilMs`. */
+  | { readonly kind: 'reserved'; readonly ask: number; readonly untilMs: number }
   | { readonly kind: 'limited'; readonly ask: number; readonly message: string }
+  /** Nobody knows whether there is a place. */
+  | { readonly kind: 'unavailable'; readonly ask: number; readonly message: string }
   /** Its transaction is committed. */
   | { readonly kind: 'persisted'; readonly ask: number }
   | { readonly kind: 'answered'; readonly ask: number; readonly outcome: CallOutcome }
@@ -77,7 +80,7 @@ export type LifecycleEffect =
   /** No end: the record stays unfinished, for the next owner. The change, if any, is committed all the same. */
   | { readonly kind: 'abandon'; readonly change: LedgerChange | null };
 
-export type WaitReason = 'retry' | 'conflict' | 'lease' | 'read_back' | 'settle';
+export type WaitReason = 'retry' | 'conflict' | 'lease' | 'limit' | 'read_back' | 'settle';
 
 /** What the lifecycle knows for the receipt; tenancy, cause and the rest are the command's own. */
 export interface ReceiptFacts {

@@ -89,13 +89,20 @@ export function onDecided(before: Life, decision: PolicyDecision, context: Conte
     const held = { atMs: nowMs, expiresAtMs, fingerprint, receiptId, subject, policy, record };
     return finish(life, context, { kind: 'hold', ...held, epoch, proof: entry === null ? 'none' : proof }, null);
   }
-  if (!decision.reserve || life.reserved) return prepare(life, context);
+  // C7: a place that would not last for the call is asked for again, which takes no second one.
+  const hasPlace = nowMs + context.config.sendWindowMs <= life.placeUntilMs;
+  if (!decision.reserve || hasPlace) return prepare(life, context);
   const reservationId = command.receiptId;
   return asking(life, { kind: 'reserving' }, (ask) => ({ kind: 'reserve', ask, reservationId }));
 }
 
 export function onLimited(life: Life, message: string, context: Context): Step {
   return finishUndone(life, context, { code: 'limit_reached', message, blocked: true });
+}
+
+/** Neither called nor refused: the log of the limits is slow or away. */
+export function onUnavailable(life: Life, message: string, context: Context): Step {
+  return defer(life, context, { why: 'limit', message: `no place in the limit could be had: ${message}` });
 }
 
 /** C1: an `in_flight` of ours that still lets us send is as good as a new one, if it is known that nothing came of it. */
@@ -131,24 +138,30 @@ export function onPersisted(life: Life, entry: InFlight, context: Context): Step
   return send({ ...life, entry, proof: 'refused' }, entry, context);
 }
 
-/** C1, C4, C6: the last questions before the wire. */
+/** C1, C4, C6, C7: the last questions before the wire. */
 function send(life: Life, entry: InFlight, context: Context): Step {
   const { at } = context;
   const { deadlineMs } = life.command;
   if (life.stopping) return abandon(life);
   if (deadlineMs !== null && at.nowMs > deadlineMs) return tooLate(life, context);
   if (at.nowMs >= at.leaseUntilMs) return defer(life, context, { why: 'lease', message: 'the lease has lapsed' });
-  if (at.nowMs > entry.sendByMs) return defer(life, context, { why: 'retry', message: 'the log was too slow' });
+  const untilMs = Math.min(entry.sendByMs, placeEndsMs(life));
+  if (at.nowMs > untilMs) return defer(life, context, { why: 'retry', message: 'the log was too slow' });
   const attempt = life.attempts + 1;
   const called = { ...life, attempts: attempt, proof: 'none' as const };
   return asking(called, { kind: 'calling' }, (ask) => ({
     kind: 'call',
     ask,
     attempt,
-    sendByMs: Math.min(entry.sendByMs, at.leaseUntilMs, deadlineMs ?? Infinity),
+    sendByMs: Math.min(untilMs, at.leaseUntilMs, deadlineMs ?? Infinity),
     abortAtMs: entry.deadlineMs,
     reread: life.conflicts > 0,
   }));
+}
+
+/** Not planned with: the ledger is told at the most, and what was planned before is not planned again. */
+function placeEndsMs({ decision, placeUntilMs }: Life): number {
+  return decision !== null && decision.decision !== 'BLOCK' && decision.reserve ? placeUntilMs : Infinity;
 }
 
 /** Again later, from the policy on; unless it would be too late, or too often. */

@@ -49,7 +49,8 @@ export interface Life {
   /** What is known of the call of `entry`, when that is in flight. `none`: it may happen, or have happened. */
   readonly proof: Proof;
   readonly decision: PolicyDecision | null;
-  readonly reserved: boolean;
+  /** Until then calls may be sent on the place it has in the limit; of the past when it has none. */
+  readonly placeUntilMs: number;
   readonly attempts: number;
   readonly conflicts: number;
   readonly resends: number;
@@ -80,7 +81,7 @@ export function newLife(command: LiveCommand, epoch: number): Life {
     before: null,
     proof: 'none',
     decision: null,
-    reserved: false,
+    placeUntilMs: Number.NEGATIVE_INFINITY,
     attempts: 0,
     conflicts: 0,
     resends: 0,

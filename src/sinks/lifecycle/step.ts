@@ -16,7 +16,8 @@
  * C5  another owner's call is left alone until its deadline and the guard have passed; and whatever may be on the wire keeps its
  *     lane: the ledger is asked before the deadline of the command, and parking waits
  * C6  no call after the command's deadline; what was called is settled all the same
- * C7  every call has a decision of the policy behind it, made since the last wait, and its place in the limit
+ * C7  every call has a decision of the policy behind it, made since the last wait, and its place in the limit, which is asked
+ *     for again when it has grown old, and waited for, not blocked, when nobody can tell
  * C8  calls, resends, conflicts, reads and the time spent waiting are bounded
  * C9  told to stop, it calls no more; told that the partition is lost, it does nothing more
  * C10 an approval ends as the receipt of the command that was held, or, if that has ended already, as none
@@ -26,7 +27,17 @@
 import type { LifecycleConfig } from './config.ts';
 import { LIFECYCLE_DEFAULTS } from './config.ts';
 import type { LifecycleEvent, Moment } from './events.ts';
-import { decide, defer, exhausted, onDecided, onLimited, onLookedUp, onPersisted, prepare } from './gates.ts';
+import {
+  decide,
+  defer,
+  exhausted,
+  onDecided,
+  onLimited,
+  onLookedUp,
+  onPersisted,
+  onUnavailable,
+  prepare,
+} from './gates.ts';
 import { abandon, asking, type Context, finishApplied, finishUndone, isOver, type Life, type Step } from './life.ts';
 import type { CallOutcome } from './outcome.ts';
 import { onRead, park, readBack, settle } from './settle.ts';
@@ -62,8 +73,9 @@ function proceed(life: Life, event: LifecycleEvent, context: Context): Step {
       if (event.kind === 'decided') return onDecided(life, event.decision, context);
       break;
     case 'reserving':
-      if (event.kind === 'reserved') return prepare({ ...life, reserved: true }, context);
+      if (event.kind === 'reserved') return prepare({ ...life, placeUntilMs: event.untilMs }, context);
       if (event.kind === 'limited') return onLimited(life, event.message, context);
+      if (event.kind === 'unavailable') return onUnavailable(life, event.message, context);
       break;
     case 'persisting':
       if (event.kind === 'persisted') return onPersisted(life, phase.entry, context);

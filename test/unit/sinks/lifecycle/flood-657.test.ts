@@ -57,6 +57,7 @@ function flood(seed: number): Plan {
     blocks: 0,
     alerts: 0,
     limit: 1,
+    away: 0.2,
     twice: 0.1,
   };
 }

@@ -56,6 +56,7 @@ const plan: fc.Arbitrary<Plan> = fc.record({
   blocks: probability(0.15),
   alerts: probability(0.15),
   limit: fc.constantFrom(2, 100),
+  away: probability(0.3),
   twice: probability(0.3),
 });
 

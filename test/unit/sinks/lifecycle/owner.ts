@@ -11,7 +11,7 @@ import type { LifecycleEffect, LifecycleEvent, ReceiptFacts } from '../../../../
 import type { Life } from '../../../../src/sinks/lifecycle/life.ts';
 import type { CallOutcome } from '../../../../src/sinks/lifecycle/outcome.ts';
 import { newLife, step } from '../../../../src/sinks/lifecycle/step.ts';
-import { CONFIG, type Record_, SESSION_MS, type World } from './world.ts';
+import { CONFIG, PLACE_MS, type Record_, SESSION_MS, type World } from './world.ts';
 
 const LIMITS = { maxActive: 4, maxLanes: 3, maxQueued: 6, maxQueuedBytes: 1000, maxSpan: 1000, lowWater: 0.5 };
 
@@ -20,6 +20,7 @@ interface AtWork {
   readonly offset: number;
   life: Life;
   ticket: Ticket;
+  placeUntilMs: number;
 }
 
 interface Ack {
@@ -128,7 +129,7 @@ export class Owner {
         work.ticket = ticket;
         this.#tell(work, { kind: 'woke', ask: work.life.ask });
       } else {
-        const work = { record, offset, ticket, life: newLife(record.command, this.epoch) };
+        const work = { record, offset, ticket, life: newLife(record.command, this.epoch), placeUntilMs: 0 };
         this.#works.set(offset, work);
         this.#tell(work, { kind: 'validated' });
         this.#tell(work, { kind: 'turn' });
@@ -183,9 +184,11 @@ export class Owner {
         this.#tell(work, { kind: 'decided', ask: effect.ask, decision: this.#world.decide() });
         break;
       case 'reserve': {
-        const isReserved = this.#world.reserve(effect.reservationId);
+        const kind = this.#world.reserve(effect.reservationId);
         const { ask } = effect;
-        this.#answer(work, isReserved ? { kind: 'reserved', ask } : { kind: 'limited', ask, message: 'full' }, 20);
+        work.placeUntilMs = kind === 'reserved' ? this.#nowMs + PLACE_MS : 0;
+        const more = kind === 'reserved' ? { kind, untilMs: work.placeUntilMs } : { kind, message: 'it is' };
+        this.#answer(work, { ask, ...more }, 20);
         break;
       }
       case 'persist':
@@ -224,7 +227,7 @@ export class Owner {
   }
 
   /** C1, C4, C6 as they can be seen from outside. */
-  #check({ record, life }: AtWork, effect: Effect<'call'>): void {
+  #check({ record, life, placeUntilMs }: AtWork, effect: Effect<'call'>): void {
     const { identity, mode, deadlineMs } = record.command;
     const entry = this.#world.durable.ledger.get(identity);
     const isOurs = entry?.kind === 'in_flight' && entry.epoch === this.epoch;
@@ -237,6 +240,7 @@ export class Owner {
     if (mode === 'dry_run') this.#violation('called on a dry run');
     if (this.#isStopping) this.#violation('C9: called while stopping');
     if (!this.#world.durable.reservations.has(life.command.receiptId)) this.#violation('C7: called without a place');
+    if (effect.sendByMs > placeUntilMs) this.#violation('C7: sent on an old place');
     if (effect.attempt > CONFIG.maxAttempts) this.#violation('C8: one attempt too many');
   }
 

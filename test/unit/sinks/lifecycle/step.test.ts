@@ -304,6 +304,48 @@ describe('a command', () => {
   });
 });
 
+describe('C7: a place in the limit', () => {
+  const LIMITED: PolicyDecision = { ...ALLOW, reserve: true };
+  const later = { kind: 'retry_later', code: 'kustomer_not_sent', message: 'm', retryAtMs: null } as const;
+  const asked = () => new Story().begin().tell({ kind: 'decided', decision: LIMITED });
+  const had = (story: Story, forMs: number) => story.tell({ kind: 'reserved', untilMs: story.nowMs + forMs });
+
+  it('is kept for the next attempt while it lasts for it, and asked for again under its name when it does not', () => {
+    const story = had(asked(), 10_000).tell({ kind: 'persisted' }).answer(later).wake();
+    story.tell({ kind: 'decided', decision: LIMITED });
+    expect(story.last?.kind).toBe('call');
+    story.answer(later).wake();
+    story.nowMs += 9000;
+    story.tell({ kind: 'decided', decision: LIMITED });
+    expect(story.last).toMatchObject({ kind: 'reserve', reservationId: 'rc_mine' });
+  });
+
+  it('that ends sooner than the time for sending bounds it', () => {
+    const story = had(asked(), 300).tell({ kind: 'persisted' });
+    expect(story.last).toMatchObject({ kind: 'call', sendByMs: story.nowMs + 300 });
+  });
+
+  it('that nobody can tell of is waited for: neither run nor refused as limited', () => {
+    const story = asked().tell({ kind: 'unavailable', message: 'the log is away' });
+    expect(story.last).toMatchObject({ kind: 'wait', why: 'limit' });
+    story.wake().tell({ kind: 'decided', decision: LIMITED });
+    expect(story.last?.kind).toBe('reserve');
+    expect(story.kinds).not.toContain('persist');
+    story.nowMs += LIFECYCLE_DEFAULTS.patienceMs;
+    story.tell({ kind: 'unavailable', message: 'the log is away' });
+    expect(story.end?.receipt).toMatchObject({ outcome: 'refused', code: 'attempts_exhausted', attempts: 0 });
+  });
+
+  it('that is refused ends the command', () => {
+    expect(asked().tell({ kind: 'limited', message: '2 per hour' }).end?.receipt).toMatchObject({
+      decision: 'BLOCK',
+      outcome: 'refused',
+      code: 'limit_reached',
+      message: '2 per hour',
+    });
+  });
+});
+
 describe('a command that needs approval', () => {
   const alert = { decision: 'ALERT', policy: POLICY, reserve: true, expiresAtMs: 2_000_000 } as const;
   const held = new Story().begin().tell({ kind: 'decided', decision: alert }).end?.entry as Held;
@@ -319,7 +361,7 @@ describe('a command that needs approval', () => {
     const story = new Story({ receiptId: 'rc_approval', approvedBy: 'ann' }).begin(held);
     story.tell({ kind: 'decided', decision: alert });
     expect(story.last).toMatchObject({ kind: 'reserve', reservationId: 'rc_mine' });
-    story.tell({ kind: 'reserved' }, { kind: 'persisted' }).answer(APPLIED);
+    story.tell({ kind: 'reserved', untilMs: story.nowMs + 10_000 }, { kind: 'persisted' }).answer(APPLIED);
     expect(story.end?.receipt).toMatchObject({
       receiptId: 'rc_mine',
       decision: 'ALERT',

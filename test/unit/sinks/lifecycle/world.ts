@@ -27,6 +27,8 @@ export const CONFIG: LifecycleConfig = {
 };
 
 export const SESSION_MS = 150;
+/** How long a call may be sent on a place. */
+export const PLACE_MS = 300;
 const POLICY = { policy: 'support-writes', version: 1, rule: 'allow', tier: 1 };
 
 /** One record of the command topic; its offset is its place. */
@@ -71,6 +73,8 @@ export interface Plan {
   readonly alerts: number;
   /** Places in the limit. */
   readonly limit: number;
+  /** How likely nobody can tell whether there is a place. */
+  readonly away: number;
   /** How likely an answer comes twice. */
   readonly twice: number;
 }
@@ -152,12 +156,14 @@ export class World {
     return true;
   }
 
-  /** The quota topic: the same id is the same place. */
-  reserve(id: string): boolean {
-    if (this.durable.reservations.has(id)) return true;
-    if (this.durable.reservations.size >= this.plan.limit) return false;
-    this.durable.reservations.add(id);
-    return true;
+  /** The quota topic: the same id is the same place. What nobody can tell may have been taken all the same. */
+  reserve(id: string): 'reserved' | 'limited' | 'unavailable' {
+    const { reservations } = this.durable;
+    const isAway = !this.vendor.healthy && this.chance(this.plan.away);
+    if (isAway && this.chance(0.5)) return 'unavailable';
+    if (!reservations.has(id) && reservations.size >= this.plan.limit) return 'limited';
+    reservations.add(id);
+    return isAway ? 'unavailable' : 'reserved';
   }
 
   decide(): PolicyDecision {
