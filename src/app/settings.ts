@@ -128,6 +128,12 @@ export const SETTINGS = {
     'Partitions of the cursor topic: most processes that can poll side by side. Changing it is a migration.',
     integer(1, 1024),
   ),
+  commandPartitions: setting(
+    'COMMAND_PARTITIONS',
+    '8',
+    'Partitions of the commands and ledger topics: most processes that can write side by side. Changing it is a migration.',
+    integer(1, 1024),
+  ),
   shards: setting(
     'PROCESS_SHARDS',
     '4',
@@ -143,13 +149,25 @@ export const SETTINGS = {
   rawRetentionMs: setting(
     'RAW_RETENTION_MS',
     String(14 * DAY_MS),
-    'How long raw records are kept, in milliseconds.',
+    'How long raw records and commands are kept, in milliseconds.',
     integer(60_000, 3650 * DAY_MS),
   ),
   stateMaxBytes: setting(
     'STATE_MAX_BYTES',
     String(2 ** 30),
     'Bound of the state in memory per shard, in bytes; full = the shard stops.',
+    integer(2 ** 20, 2 ** 36),
+  ),
+  ledgerRetentionMs: setting(
+    'LEDGER_RETENTION_MS',
+    String(90 * DAY_MS),
+    'How long an idempotency key that has been used is known, in milliseconds. After that it would write again.',
+    integer(60_000, 3650 * DAY_MS),
+  ),
+  ledgerMaxBytes: setting(
+    'LEDGER_MAX_BYTES',
+    String(2 ** 28),
+    'Bound of the ledger in memory per partition of the commands, in bytes; full = the partition takes no command until there is room.',
     integer(2 ** 20, 2 ** 36),
   ),
   batchRecords: setting('PROCESS_BATCH_RECORDS', '1000', 'Most raw records in one transaction.', integer(1, 10_000)),

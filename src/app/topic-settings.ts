@@ -1,8 +1,15 @@
 /** Topics as this installation's settings want them. */
 import { CodedError } from '../base/errors.ts';
-import type { Log } from '../kafka/port.ts';
+import type { Log, TopicSpec } from '../kafka/port.ts';
 import { applyTopics, planTopics, type TopicAction } from '../kafka/reconcile.ts';
-import { eventsTopic, fixedTopics, TENANT_ID, TOPIC_DEFAULTS, type TopicSettings } from '../kafka/topics.ts';
+import {
+  eventsTopic,
+  fixedTopics,
+  receiptsTopic,
+  TENANT_ID,
+  TOPIC_DEFAULTS,
+  type TopicSettings,
+} from '../kafka/topics.ts';
 import type { Settings } from './settings.ts';
 
 export function topicSettings(settings: Settings): TopicSettings {
@@ -12,6 +19,7 @@ export function topicSettings(settings: Settings): TopicSettings {
     rawPartitions: settings.rawPartitions,
     eventPartitions: settings.eventPartitions,
     cursorPartitions: settings.cursorPartitions,
+    commandPartitions: settings.commandPartitions,
     stateRetentionMs: settings.stateRetentionMs,
     rawRetentionMs: settings.rawRetentionMs,
     ...(settings.replicationFactor === undefined ? {} : { replicationFactor: settings.replicationFactor }),
@@ -24,7 +32,9 @@ export async function planAll(
   topics: TopicSettings,
   tenants: Iterable<string>,
 ): Promise<readonly TopicAction[]> {
-  const wanted = [...fixedTopics(topics), ...[...new Set(tenants)].sort().map((tenant) => eventsTopic(topics, tenant))];
+  const all = [...new Set(tenants)].sort();
+  const ofTenants = all.flatMap((tenant) => [eventsTopic(topics, tenant), receiptsTopic(topics, tenant)]);
+  const wanted = [...fixedTopics(topics), ...ofTenants];
   return planTopics(wanted, await log.admin.describeTopics(wanted.map((topic) => topic.name)));
 }
 
@@ -48,7 +58,7 @@ const REFUSAL_PATIENCE_MS = 60_000;
 const ASK_AGAIN_MS = 30_000;
 
 /**
- * Remembers which tenants' topics exist, so that the hot path asks the broker once per tenant.
+ * Remembers which tenants' topics of one kind exist, so that the hot path asks the broker once per tenant.
  *
  * While a refusal is new, `ensure` rejects and its shard tries again. One that has lasted for REFUSAL_PATIENCE_MS is told
  * by `refusal`, and no longer waited for: one tenant's topic must not hold up the others. It is asked for again now and
@@ -56,14 +66,18 @@ const ASK_AGAIN_MS = 30_000;
  */
 export class TenantTopics {
   readonly #log: Log;
-  readonly #topics: TopicSettings;
+  readonly #topicOf: (tenantId: string) => TopicSpec;
   readonly #onRefused: (refused: RefusedTopic) => void;
   readonly #ensured = new Map<string, Promise<void> | null>();
   readonly #refused = new Map<string, RefusedTopic & { askedAtMs: number; isLasting: boolean }>();
 
-  constructor(log: Log, topics: TopicSettings, onRefused: (refused: RefusedTopic) => void = () => undefined) {
+  constructor(
+    log: Log,
+    topicOf: (tenantId: string) => TopicSpec,
+    onRefused: (refused: RefusedTopic) => void = () => undefined,
+  ) {
     this.#log = log;
-    this.#topics = topics;
+    this.#topicOf = topicOf;
     this.#onRefused = onRefused;
   }
 
@@ -93,7 +107,7 @@ export class TenantTopics {
   #create(tenantId: string): Promise<void> {
     if (!TENANT_ID.test(tenantId))
       throw new CodedError('topic_invalid', 'The tenant id cannot be part of a topic name');
-    const creating = this.#log.admin.createTopics([eventsTopic(this.#topics, tenantId)]).then(
+    const creating = this.#log.admin.createTopics([this.#topicOf(tenantId)]).then(
       () => {
         this.#refused.delete(tenantId);
         this.#ensured.set(tenantId, null);

@@ -7,10 +7,10 @@ import { createEnvelopeType } from '../fibric/avro.ts';
 import type { Log } from '../kafka/port.ts';
 import { WireEncoder } from '../kafka/wire.ts';
 import { openControl } from './control/open.ts';
-import { lookUpSchemaId, openRegistry } from './envelope-schema.ts';
 import { openLog } from './log.ts';
 import { tellingMeanwhile } from './patience.ts';
 import type { RoleName } from './roles/role.ts';
+import { lookUpSchemaIds, openRegistry, type SchemaKind } from './schemas.ts';
 import { type Service, startService, type WholeProcess } from './service.ts';
 import type { Settings } from './settings.ts';
 import type { Logger, Metrics } from './telemetry.ts';
@@ -73,16 +73,15 @@ async function startUp(options: UnitOptions, log: Log, crashed: (error: unknown)
         'Kafka does not answer yet, trying again…',
       ),
   });
-  const schemaId = roles.includes('process')
-    ? await lookUpSchemaId({
-        registry: openRegistry(settings),
-        clock: log.clock,
-        logger,
-        signal,
-        deadlineMs: REGISTRY_DEADLINE_MS,
-      })
-    : 0;
-  const encoder = new WireEncoder({ schemaId, type: createEnvelopeType() });
+  const kinds: readonly SchemaKind[] = roles.includes('process') ? ['envelope'] : [];
+  const ids = await lookUpSchemaIds(kinds, {
+    registry: openRegistry(settings),
+    clock: log.clock,
+    logger,
+    signal,
+    deadlineMs: REGISTRY_DEADLINE_MS,
+  });
+  const encoder = new WireEncoder({ schemaId: ids.envelope ?? 0, type: createEnvelopeType() });
   const encode = encoder.encode.bind(encoder);
   const shared = { settings, roles, log, logger, metrics, connections, encode, crashed };
   const service = await startService({ ...shared, ...(at && { at }), ...(whole && { whole }) });

@@ -11,8 +11,8 @@ import { verifyAccess } from '../../src/app/cli/verify.ts';
 import { openControl } from '../../src/app/control/open.ts';
 import type { ConnectionStore } from '../../src/app/control/store.ts';
 import { floodTargets, floodTenants, receiverUrl } from '../../src/app/demo/targets.ts';
-import { openRegistry, registerEnvelopeSchema } from '../../src/app/envelope-schema.ts';
 import { PROCESSOR_GROUP } from '../../src/app/roles/process.ts';
+import { openRegistry, registerSchemas } from '../../src/app/schemas.ts';
 import { loadSettings, type Settings } from '../../src/app/settings.ts';
 import { createLogger } from '../../src/app/telemetry.ts';
 import { reconcileTopics, topicSettings } from '../../src/app/topic-settings.ts';
@@ -118,7 +118,7 @@ export class Installation {
     const settings = loadSettings(all);
     const tenantIds = floodTenants(tenants);
     await reconcileTopics(log, topicSettings(settings), tenantIds);
-    await registerEnvelopeSchema(openRegistry(settings), topicNames(prefix), tenantIds);
+    await registerSchemas(openRegistry(settings), topicNames(prefix), tenantIds);
     const store = await openControl({ log, settings, logger: createLogger('silent') });
     onTestFinished(() => store.close());
     const targets = await floodTargets(store, tenantIds);

@@ -6,7 +6,7 @@ import { topicNames } from '../../kafka/topics.ts';
 import { addConnection } from '../control/connection-commands.ts';
 import { checkKey, describeKey } from '../control/key-check.ts';
 import { withClient } from '../control/kustomer-client.ts';
-import { openRegistry, registerEnvelopeSchema } from '../envelope-schema.ts';
+import { openRegistry, registerSchemas } from '../schemas.ts';
 import { reconcileTopics, topicSettings } from '../topic-settings.ts';
 import { noteProblems, withStore } from './connection-store.ts';
 import { createOwnWebhook } from './connection-webhook.ts';
@@ -76,7 +76,7 @@ async function add(context: CliContext, flags: AddFlags, options: Readonly<Recor
       ownWebhook: createWebhook,
     });
     await reconcileTopics(log, topicSettings(settings), [connection.tenantId]);
-    await registerEnvelopeSchema(openRegistry(settings), topicNames(settings.topicPrefix), [connection.tenantId]);
+    await registerSchemas(openRegistry(settings), topicNames(settings.topicPrefix), [connection.tenantId]);
     context.print(
       `${created ? 'added' : 'changed'} ${connection.connectionId} (${connection.name} of ${connection.tenantId})`,
     );

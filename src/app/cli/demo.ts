@@ -9,8 +9,8 @@ import { demoLine, runDemo } from '../demo/run.ts';
 import { SENSING_TENANT } from '../demo/sensing.ts';
 import { kafkaStage, memoryStage, type Stage } from '../demo/stage.ts';
 import { floodTargets, floodTenants, receiverUrl } from '../demo/targets.ts';
-import { openRegistry, registerEnvelopeSchema } from '../envelope-schema.ts';
 import { openLog } from '../log.ts';
+import { openRegistry, registerSchemas } from '../schemas.ts';
 import { loadSettings, type Settings } from '../settings.ts';
 import { createLogger, type Logger } from '../telemetry.ts';
 import { reconcileTopics, topicSettings } from '../topic-settings.ts';
@@ -94,7 +94,7 @@ interface Preparation {
 /** Topics, schema and connections; returns where to flood. */
 async function prepare(log: Log, settings: Settings, logger: Logger, { tenants, flooded, hasRegistry }: Preparation) {
   await reconcileTopics(log, topicSettings(settings), tenants);
-  if (hasRegistry) await registerEnvelopeSchema(openRegistry(settings), topicNames(settings.topicPrefix), tenants);
+  if (hasRegistry) await registerSchemas(openRegistry(settings), topicNames(settings.topicPrefix), tenants);
   const store = await openControl({ log, settings, logger });
   try {
     return await floodTargets(store, flooded);

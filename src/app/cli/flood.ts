@@ -8,8 +8,8 @@ import { formatFloodProgress, formatFloodReport } from '../../simulator/flood/re
 import { runFlood } from '../../simulator/flood/run-flood.ts';
 import { openControl } from '../control/open.ts';
 import { floodTargets, floodTenants, receiverUrl } from '../demo/targets.ts';
-import { openRegistry, registerEnvelopeSchema } from '../envelope-schema.ts';
 import { openLogBriefly } from '../log.ts';
+import { openRegistry, registerSchemas } from '../schemas.ts';
 import type { Settings } from '../settings.ts';
 import type { Logger } from '../telemetry.ts';
 import { reconcileTopics, topicSettings } from '../topic-settings.ts';
@@ -87,7 +87,7 @@ async function targetsAt(
   const log = openLogBriefly(settings, logger);
   try {
     await reconcileTopics(log, topicSettings(settings), tenants);
-    await registerEnvelopeSchema(openRegistry(settings), topicNames(settings.topicPrefix), tenants);
+    await registerSchemas(openRegistry(settings), topicNames(settings.topicPrefix), tenants);
     const store = await openControl({ log, settings, logger });
     const targets = await floodTargets(store, tenants);
     await store.close();

@@ -12,7 +12,7 @@ export const addTopics: AddCommand = (program, context, finish) => {
     .command('topics')
     .description('compare the topics with the table in the code; exit code 3 when they differ')
     .option('--apply', 'create what is missing and set what differs; never changes a partition count')
-    .option('--tenant <id...>', 'also the envelope topics of these tenants (those that exist are always included)')
+    .option('--tenant <id...>', 'also the topics of these tenants (those that have some are always included)')
     .action(async (options: { apply?: true; tenant?: string[] }) => {
       const settings = context.settings();
       const log = openLogBriefly(settings, context.logger());
@@ -32,14 +32,18 @@ export const addTopics: AddCommand = (program, context, finish) => {
     });
 };
 
-/** Tenants that have an envelope topic. */
+/** Tenants that have a topic. */
 export async function knownTenants(
   admin: { describeTopics(): Promise<readonly { name: string }[]> },
   prefix: string,
 ): Promise<readonly string[]> {
-  const start = topicNames(prefix).events('');
+  const names = topicNames(prefix);
+  const starts = [names.events(''), names.receipts('')];
   const topics = await admin.describeTopics();
-  return topics.flatMap(({ name }) => (name.startsWith(start) ? [name.slice(start.length)] : []));
+  const tenants = topics.flatMap(({ name }) =>
+    starts.flatMap((start) => (name.startsWith(start) ? [name.slice(start.length)] : [])),
+  );
+  return [...new Set(tenants)];
 }
 
 function describe(action: TopicAction, applied: boolean): string {

@@ -4,7 +4,7 @@ import type { Connection } from '../../fibric/connection.ts';
 import type { Envelope } from '../../fibric/envelope.ts';
 import type { Log } from '../../kafka/port.ts';
 import { StreamWorker } from '../../kafka/stream-worker.ts';
-import { topicNames } from '../../kafka/topics.ts';
+import { eventsTopic, topicNames } from '../../kafka/topics.ts';
 import { DEAD_LETTER_LIMIT } from '../../processors/dead-letters.ts';
 import { createProcessorTask, type ProcessorOutcome } from '../../processors/task.ts';
 import type { Settings } from '../settings.ts';
@@ -30,11 +30,15 @@ export const PROCESSOR_GROUP = 'cn-kustomer.process';
 export async function startProcessRole(options: ProcessRoleOptions): Promise<Role> {
   const { settings, log, logger, metrics, connections, encode, crashed } = options;
   const names = topicNames(settings.topicPrefix);
-  const tenants = new TenantTopics(log, topicSettings(settings), ({ tenantId, reason }) =>
-    logger.error(
-      { event: 'process.topic_refused', tenantId, reason },
-      "the broker refuses a tenant's topic; its records become dead letters until it is taken",
-    ),
+  const topics = topicSettings(settings);
+  const tenants = new TenantTopics(
+    log,
+    (tenantId) => eventsTopic(topics, tenantId),
+    ({ tenantId, reason }) =>
+      logger.error(
+        { event: 'process.topic_refused', tenantId, reason },
+        "the broker refuses a tenant's topic; its records become dead letters until it is taken",
+      ),
   );
   const arriving = new ConnectionWait({ connections, clock: log.clock });
   const worker = await StreamWorker.start({

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { type RefusedTopic, TenantTopics } from '../../../src/app/topic-settings.ts';
 import { CodedError } from '../../../src/base/errors.ts';
 import { createMemoryLog, VirtualClock } from '../../../src/kafka/memory/index.ts';
-import { TOPIC_DEFAULTS } from '../../../src/kafka/topics.ts';
+import { eventsTopic, TOPIC_DEFAULTS } from '../../../src/kafka/topics.ts';
 
 function setUp() {
   const clock = new VirtualClock();
@@ -16,7 +16,11 @@ function setUp() {
       return log.admin.createTopics(specs);
     },
   };
-  const topics = new TenantTopics({ ...log, clock, admin } as never, TOPIC_DEFAULTS, (one) => refused.push(one));
+  const topics = new TenantTopics(
+    { ...log, clock, admin } as never,
+    (tenantId) => eventsTopic(TOPIC_DEFAULTS, tenantId),
+    (one) => refused.push(one),
+  );
   const ensure = () =>
     topics.ensure('t_a')?.then(
       () => 'there',
