@@ -16,6 +16,7 @@ import { topicNames } from '../../src/kafka/topics.ts';
 import { WireDecoder, WireEncoder } from '../../src/kafka/wire.ts';
 import { createBudgetGate } from '../../src/kustomer/client/budget-gate.ts';
 import { createKustomerClient } from '../../src/kustomer/client/client.ts';
+import { NO_QUOTA } from '../../src/sinks/quota/port.ts';
 import { SINK_DEFAULTS, Sink } from '../../src/sinks/runner/sink.ts';
 import { CONNECTION, OPERATOR, TENANT } from './workload.ts';
 
@@ -73,6 +74,7 @@ const sink = new Sink({
     client: () => client,
   },
   policies: { of: () => compiled, grants: () => grants },
+  quota: NO_QUOTA,
   decoder: new WireDecoder({
     readerType: commandType as never,
     fetchSchema: async () => JSON.stringify((commandType as never as { schema(): unknown }).schema()),

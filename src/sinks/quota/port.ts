@@ -35,3 +35,10 @@ export interface SinkQuota {
    */
   release(needs: readonly QuotaNeed[], attemptId: string): void;
 }
+
+/** Where no rule has a limit: nothing is known, and no place is had. */
+export const NO_QUOTA: SinkQuota = {
+  usage: () => null,
+  reserve: () => Promise.resolve({ kind: 'unavailable', message: 'places in limits are not given out here' }),
+  release: () => undefined,
+};

@@ -23,6 +23,7 @@ import type { LifecycleEffect, LifecycleEvent, PolicyDecision, ReceiptFacts } fr
 import type { Life } from '../lifecycle/life.ts';
 import { newLife, step } from '../lifecycle/step.ts';
 import { policyDecision } from '../policy-gate.ts';
+import { LimitPlace, RESERVE_TIMEOUT_MS } from '../quota/limit-place.ts';
 import { type Admission, admit, type CommandWork, type Decoded } from './admit.ts';
 import { Deadlines } from './deadlines.ts';
 import { LedgerView, PROGRESS_KEY } from './ledger-view.ts';
@@ -46,6 +47,7 @@ interface AtWork {
   /** Of the last write that was handed over; null = not by this owner. */
   rev: number | null;
   sent: SentTimes;
+  readonly place: LimitPlace;
 }
 
 type Effect<K extends LifecycleEffect['kind']> = Extract<LifecycleEffect, { readonly kind: K }>;
@@ -124,7 +126,14 @@ export class PartitionSink {
 
   #begin(work: CommandWork, ticket: Ticket): void {
     const sent = { firstSentAtMs: null, lastSentAtMs: null };
-    const atWork: AtWork = { work, ticket, life: newLife(work.live, this.#owned.epoch), rev: null, sent };
+    const atWork: AtWork = {
+      work,
+      ticket,
+      life: newLife(work.live, this.#owned.epoch),
+      rev: null,
+      sent,
+      place: new LimitPlace(this.#shared.quota),
+    };
     this.#works.set(ticket.offset, atWork);
     this.#tell(atWork, { kind: 'validated' });
     this.#tell(atWork, { kind: 'turn' });
@@ -246,11 +255,10 @@ export class PartitionSink {
         break;
       }
       case 'ask_policy':
-        this.#tell(atWork, { kind: 'decided', ask: effect.ask, decision: this.#decide(atWork.work) });
+        this.#tell(atWork, { kind: 'decided', ask: effect.ask, decision: this.#decide(atWork) });
         break;
       case 'reserve':
-        // Closed until places are counted: see #decide.
-        this.#tell(atWork, { kind: 'limited', ask: effect.ask, message: 'places in the limit are not given out here' });
+        this.#track(this.#reserve(atWork, effect));
         break;
       case 'persist': {
         const { ask, change } = effect;
@@ -283,6 +291,8 @@ export class PartitionSink {
   #finish(atWork: AtWork, { change, receipt }: Effect<'finish'>): void {
     const { lanes, pump } = this.#shared;
     this.#works.delete(atWork.ticket.offset);
+    const afterwards = atWork.place.atEnd(atWork.life.attempts);
+    if (afterwards !== undefined) this.#outbox.stage({ afterwards });
     // Before the lane goes on, and before the progress says so.
     if (receipt !== null) this.#stageReceipt(this.#receiptOf(atWork, receipt), change);
     else this.#outbox.stage({ change });
@@ -311,17 +321,17 @@ export class PartitionSink {
     this.#outbox.stage({ change, append, afterwards: () => observer.disposed(receipt) });
   }
 
-  #decide({ command, connection }: CommandWork): PolicyDecision {
+  #decide({ work, life, place }: AtWork): PolicyDecision {
+    const { command, connection, live } = work;
     const { policies } = this.#shared;
     const { tenantId, capability, operator, args, value } = command;
     const context = {
       policies: policies.of(tenantId),
       grants: policies.grants(connection),
       nowMs: this.#nowMs,
-      // Nobody counts yet, and what cannot be judged blocks.
-      used: () => null,
+      used: place.usedBy(life.command.receiptId, live.mode === 'live'),
     };
-    return policyDecision(evaluatePolicy({ capability, operator, args, value }, context), this.#nowMs);
+    return policyDecision(place.decided(evaluatePolicy({ capability, operator, args, value }, context)), this.#nowMs);
   }
 
   // The world.
@@ -336,6 +346,13 @@ export class PartitionSink {
     this.#underWay.add(tracked);
   }
 
+  async #reserve(atWork: AtWork, { ask, reservationId }: Effect<'reserve'>): Promise<void> {
+    const answer = await this.#calls.within(this.#nowMs + RESERVE_TIMEOUT_MS, (signal) =>
+      atWork.place.reserve(reservationId, signal),
+    );
+    this.#tell(atWork, answer.kind === 'granted' ? { ...answer, kind: 'reserved', ask } : { ...answer, ask });
+  }
+
   async #call(atWork: AtWork, { ask, sendByMs, abortAtMs }: Effect<'call'>): Promise<void> {
     const { command, externalId } = atWork.work;
     // The lease may have been lost since; it is never longer than `sendByMs` by what was known then.
@@ -348,6 +365,7 @@ export class PartitionSink {
       }
       const asking: Asking = { client, nowMs: () => this.#nowMs, waitMs, maySend: mayCall, signal };
       const called = await carryOut(command, externalId, asking);
+      atWork.place.called(called.left);
       if (called.wrote !== null) this.#note(atWork, called.wrote);
       return called.outcome;
     });

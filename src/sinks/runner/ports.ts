@@ -11,6 +11,7 @@ import type { Answer } from '../answers/answer.ts';
 import type { AnswerMac } from '../answers/mac.ts';
 import type { LaneLimits } from '../lanes.ts';
 import type { LifecycleConfig } from '../lifecycle/config.ts';
+import type { SinkQuota } from '../quota/port.ts';
 
 export interface SinkConnections {
   /** A tenant of this installation: others have no topic that a receipt could go to. */
@@ -66,6 +67,8 @@ export interface SinkDeps {
   readonly topics: Pick<TopicNames, 'commands' | 'receipts' | 'dead'>;
   readonly connections: SinkConnections;
   readonly policies: SinkPolicies;
+  /** NO_QUOTA where no policy has a limit. */
+  readonly quota: SinkQuota;
   readonly decoder: CommandDecoder;
   /** Of what people say to commands that wait. */
   readonly answers: AnswerMac;

@@ -35,6 +35,8 @@ export interface Asking {
 export interface Called {
   readonly outcome: CallOutcome;
   readonly wrote: { readonly rev: number | null; readonly atMs: number } | null;
+  /** Of the write something may have reached Kustomer. */
+  readonly left: boolean;
 }
 
 type Command = Pick<WriteCommand, 'capability' | 'args'>;
@@ -42,15 +44,16 @@ type Command = Pick<WriteCommand, 'capability' | 'args'>;
 export async function carryOut(command: Command, externalId: string, asking: Asking): Promise<Called> {
   const next = (inquiry: Inquiry) => planNext(command, inquiry, { externalId, nowMs: asking.nowMs() });
   const step = await inquire(next, asking);
-  if ('kind' in step) return { outcome: outcomeOf(step), wrote: null };
+  if ('kind' in step) return { outcome: outcomeOf(step), wrote: null, left: false };
   if (step.do === 'nothing') {
-    return { outcome: { kind: 'applied', vendorId: step.vendorId, unchanged: true }, wrote: null };
+    return { outcome: { kind: 'applied', vendorId: step.vendorId, unchanged: true }, wrote: null, left: false };
   }
   if (step.do === 'refuse') {
-    return { outcome: { kind: 'refused', code: step.code, message: step.message }, wrote: null };
+    return { outcome: { kind: 'refused', code: step.code, message: step.message }, wrote: null, left: false };
   }
   const wrote = { rev: step.rev, atMs: asking.nowMs() };
-  return { outcome: outcomeOf(await request(step, asking)), wrote };
+  const answer = await request(step, asking);
+  return { outcome: outcomeOf(answer), wrote, left: answer.kind !== 'not_sent' };
 }
 
 export async function lookBack(

@@ -19,6 +19,7 @@ import { createBudgetGate } from '../../../src/kustomer/client/budget-gate.ts';
 import { createKustomerClient, type KustomerClient } from '../../../src/kustomer/client/client.ts';
 import type { Timeouts } from '../../../src/kustomer/client/transport.ts';
 import { LIFECYCLE_DEFAULTS, type LifecycleConfig } from '../../../src/sinks/lifecycle/config.ts';
+import { NO_QUOTA } from '../../../src/sinks/quota/port.ts';
 import { SINK_DEFAULTS, Sink } from '../../../src/sinks/runner/sink.ts';
 
 export const TENANT = 't_acme';
@@ -196,6 +197,7 @@ export class SinkHouse {
         client: () => client,
       },
       policies: { of: () => this.#policies, grants: () => grants },
+      quota: NO_QUOTA,
       decoder: new WireDecoder({
         readerType: this.#commandType as never,
         fetchSchema: async () => JSON.stringify((this.#commandType as never as { schema(): unknown }).schema()),
