@@ -1,0 +1,58 @@
+/**
+ * The failures a reader of the connect guide is most likely to meet, in the guide's words: what it looks like, why it is,
+ * and what to do. Told wherever one of them shows: on install, in tests and in receipts. Pure.
+ */
+import type { Check, Receipt } from './api-types.ts';
+
+export interface Failure {
+  readonly cause: string;
+  readonly fix: string;
+}
+
+export const UNAUTHORIZED: Failure = {
+  cause: '401 Unauthorized: the API key is wrong, truncated on paste, or was revoked in Kustomer.',
+  fix: 'Create a fresh key under Settings → Security → API Keys and re-run `fibric connectors add` to replace the stored secret.',
+};
+
+export const MISSING_PERMISSION: Failure = {
+  cause: "403: the key's roles lack the permission to write (org.permission.note write for notes).",
+  fix: 'Kustomer keys cannot be re-scoped in place. Create a new key with the write permission and reinstall the connection: re-run `fibric connectors add`.',
+};
+
+export const RATE_LIMITED: Failure = {
+  cause: '429: the poll interval plus your other Kustomer API consumers exceed the org rate limit.',
+  fix: 'Raise poll_interval. The connector honors Retry-After and backs off; nothing is lost, only delayed.',
+};
+
+export const BLOCKED: Failure = {
+  cause: 'BLOCK: no trust rule allows the action, or one forbids it; evaluation is default-closed.',
+  fix: 'Add an allow rule and re-run `fibric policy apply`. A block here is the system working.',
+};
+
+export const DEDUPLICATED: Failure = {
+  cause: 'DEDUP: a retried write hit the idempotency check.',
+  fix: 'No action needed. DEDUP means the duplicate was caught, not that it ran twice.',
+};
+
+const BY_CHECK_CODE: Readonly<Record<string, Failure>> = {
+  unauthorized: UNAUTHORIZED,
+  auth_failed: UNAUTHORIZED,
+  missing_permission: MISSING_PERMISSION,
+  rate_limited: RATE_LIMITED,
+};
+
+/** Null for a check that is well, or whose failure the guide does not know. */
+export function failureOfCheck({ ok, code }: Check): Failure | null {
+  return ok === true || code == null ? null : (BY_CHECK_CODE[code] ?? null);
+}
+
+/** Which of the guide's rows a receipt is; null for none. */
+export function failureOfReceipt({ verdict, error }: Receipt): Failure | null {
+  if (verdict?.decision === 'DEDUP') return DEDUPLICATED;
+  if (error == null) return null;
+  if (error.code === 'policy_blocked') return BLOCKED;
+  if (error.code === 'kustomer_rate_limited' || error.code === 'budget_exhausted') return RATE_LIMITED;
+  if (error.code !== 'kustomer_permission') return null;
+  // One code for both; which it was stands in the words of Kustomer's answer.
+  return /\b401\b|unauthori[sz]ed|\bexpired\b|\brevoked\b/i.test(error.message) ? UNAUTHORIZED : MISSING_PERMISSION;
+}
