@@ -3,6 +3,7 @@
  *
  * env: KAFKA_BROKERS, PREFIX, STUB_URL, SESSION_TIMEOUT_MS
  */
+import { randomBytes } from 'node:crypto';
 import { Secret } from '../../src/base/secret.ts';
 import { createCommandType, createReceiptType } from '../../src/fibric/commands/avro.ts';
 import { CONNECTION_SETTINGS, type Connection } from '../../src/fibric/connection.ts';
@@ -16,6 +17,7 @@ import { topicNames } from '../../src/kafka/topics.ts';
 import { WireDecoder, WireEncoder } from '../../src/kafka/wire.ts';
 import { createBudgetGate } from '../../src/kustomer/client/budget-gate.ts';
 import { createKustomerClient } from '../../src/kustomer/client/client.ts';
+import { createAnswerMac } from '../../src/sinks/answers/mac.ts';
 import { NO_QUOTA } from '../../src/sinks/quota/port.ts';
 import { SINK_DEFAULTS, Sink } from '../../src/sinks/runner/sink.ts';
 import { CONNECTION, OPERATOR, TENANT } from './workload.ts';
@@ -75,13 +77,19 @@ const sink = new Sink({
   },
   policies: { of: () => compiled, grants: () => grants },
   quota: NO_QUOTA,
+  // Nobody answers here.
+  answers: createAnswerMac([randomBytes(32)]),
   decoder: new WireDecoder({
     readerType: commandType as never,
     fetchSchema: async () => JSON.stringify((commandType as never as { schema(): unknown }).schema()),
   }),
   encodeReceipt: (receipt) => encoder.encode(receipt),
   ensureReceipts: () => undefined,
-  observer: { disposed: () => undefined, buried: (code) => logger.warn({ code }, 'buried') },
+  observer: {
+    disposed: () => undefined,
+    buried: (code) => logger.warn({ code }, 'buried'),
+    answerIgnored: () => undefined,
+  },
   clock: log.clock,
   random: Math.random,
   settings: SINK_DEFAULTS,

@@ -1,6 +1,5 @@
 /** From what the policies say to what the life of a command goes on from, and what its receipt cites. Pure. */
 import type { ErrorCode } from '../base/errors.ts';
-import { APPROVAL_TTL_MS } from '../fibric/policy/approvals.ts';
 import type { PolicyDecision as Evaluated, PolicyCause } from '../fibric/policy/evaluate.ts';
 import { NO_POLICY, type PolicyRef } from './ledger/entry.ts';
 import type { PolicyDecision } from './lifecycle/events.ts';
@@ -9,7 +8,7 @@ const LIMITS: ReadonlySet<PolicyCause> = new Set(['limit_reached', 'limit_unknow
 
 export function policyDecision(
   { decision, cause, citation, reason, quotas }: Evaluated,
-  nowMs: number,
+  { nowMs, approvalTtlMs }: { readonly nowMs: number; readonly approvalTtlMs: number },
 ): PolicyDecision {
   const policy: PolicyRef =
     citation === null
@@ -17,7 +16,7 @@ export function policyDecision(
       : { policy: citation.policy, version: citation.version, rule: citation.text, tier: null };
   const reserve = quotas.length > 0;
   if (decision === 'ALLOW') return { decision, policy, reserve };
-  if (decision === 'ALERT') return { decision, policy, reserve, expiresAtMs: nowMs + APPROVAL_TTL_MS };
+  if (decision === 'ALERT') return { decision, policy, reserve, expiresAtMs: nowMs + approvalTtlMs };
   const code: ErrorCode = LIMITS.has(cause) ? 'limit_reached' : 'policy_blocked';
   return { decision, policy, code, message: reason };
 }

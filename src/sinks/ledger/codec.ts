@@ -54,6 +54,11 @@ export function encodeEntry(entry: LedgerEntry): Buffer {
   return writer.finish();
 }
 
+/** Without decoding it: for looking through all there is. */
+export function isHeldEntry(bytes: Buffer): boolean {
+  return KINDS[bytes[1] ?? KINDS.length] === 'held';
+}
+
 /** Throws `ledger_unreadable`. */
 export function decodeEntry(bytes: Buffer): LedgerEntry {
   try {

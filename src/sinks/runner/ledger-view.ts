@@ -4,7 +4,7 @@
  * with it or after it.
  */
 import type { OwnedPartition } from '../../kafka/owner-worker.ts';
-import { decodeEntry, encodeEntry } from '../ledger/codec.ts';
+import { decodeEntry, encodeEntry, isHeldEntry } from '../ledger/codec.ts';
 import type { LedgerChange, LedgerEntry } from '../ledger/entry.ts';
 import { isForgotten } from '../ledger/retention.ts';
 
@@ -16,13 +16,20 @@ const IDENTITY = /^[0-9a-f]{32}$/;
 export class LedgerView {
   readonly #owned: Pick<OwnedPartition, 'get' | 'entries'>;
   readonly #retentionMs: number;
+  readonly #noted: (change: LedgerChange) => void;
   readonly #staged = new Map<string, LedgerEntry | null>();
   #sweep: Iterator<readonly [string, Buffer]>;
   /** Ids of all that is known to have been written; made when first asked for, kept from then on. */
   #written: Set<string> | undefined;
 
-  constructor(owned: Pick<OwnedPartition, 'get' | 'entries'>, retentionMs: number) {
+  /** `noted` is told of every change when it is staged. */
+  constructor(
+    owned: Pick<OwnedPartition, 'get' | 'entries'>,
+    retentionMs: number,
+    noted: (change: LedgerChange) => void = () => undefined,
+  ) {
     this.#owned = owned;
+    this.#noted = noted;
     this.#retentionMs = retentionMs;
     this.#sweep = owned.entries()[Symbol.iterator]();
   }
@@ -38,8 +45,16 @@ export class LedgerView {
   /** Returns the value for the log. */
   stage({ identity, entry }: LedgerChange): Buffer | null {
     this.#staged.set(identity, entry);
+    this.#noted({ identity, entry });
     if (entry?.kind === 'done' && entry.vendorId !== null) this.#written?.add(entry.vendorId);
     return entry === null ? null : encodeEntry(entry);
+  }
+
+  /** What is committed as waiting for its approval. */
+  *held(): Iterable<readonly [identity: string, entry: LedgerEntry]> {
+    for (const [key, value] of this.#owned.entries()) {
+      if (IDENTITY.test(key) && isHeldEntry(value)) yield [key, decodeEntry(value)];
+    }
   }
 
   /** All that was staged until then is committed. */

@@ -16,6 +16,9 @@ import { HEADER } from '../../kafka/headers.ts';
 import type { OwnedPartition } from '../../kafka/owner-worker.ts';
 import type { Append, LogRecord } from '../../kafka/port.ts';
 import type { KustomerClient } from '../../kustomer/client/client.ts';
+import { type AnswerAdmission, type AnswerWork, admitAnswer } from '../answers/admit-answer.ts';
+import { isAnswer } from '../answers/answer.ts';
+import { AnswerDesk } from '../answers/desk.ts';
 import { decodeProgress } from '../lanes/progress-codec.ts';
 import type { Lanes, Ticket, Turn } from '../lanes.ts';
 import { hasRoom } from '../ledger/retention.ts';
@@ -52,9 +55,12 @@ interface AtWork {
 
 type Effect<K extends LifecycleEffect['kind']> = Extract<LifecycleEffect, { readonly kind: K }>;
 
+/** What has its turn in a lane. */
+export type LaneWork = CommandWork | AnswerWork;
+
 /** What the partitions of one process share. */
 export interface Shared extends SinkDeps {
-  readonly lanes: Lanes<CommandWork>;
+  readonly lanes: Lanes<LaneWork>;
   /** Gives turns to whoever can start. */
   readonly pump: () => void;
 }
@@ -64,6 +70,7 @@ export class PartitionSink {
   readonly #owned: OwnedPartition;
   readonly #ledger: LedgerView;
   readonly #outbox: Outbox;
+  readonly #desk: AnswerDesk;
   readonly #works = new Map<number, AtWork>();
   readonly #underWay = new Set<Promise<void>>();
   readonly #calls: Deadlines;
@@ -81,7 +88,7 @@ export class PartitionSink {
     this.#ending = AbortSignal.any([owned.signal, this.#end.signal]);
     const { paceMs, maxPaceMs, retentionMs } = shared.settings;
     this.#calls = new Deadlines(shared.clock);
-    this.#ledger = new LedgerView(owned, retentionMs);
+    this.#ledger = new LedgerView(owned, retentionMs, (change) => this.#desk.noted(change));
     this.#outbox = new Outbox({
       owned,
       ledger: this.#ledger,
@@ -91,6 +98,7 @@ export class PartitionSink {
       idle: () => this.#changed.wake(),
       failed: (error) => this.#fail(error),
     });
+    this.#desk = this.#openDesk();
   }
 
   /** Until the partition is let go; rejects with what ended it before. */
@@ -103,6 +111,7 @@ export class PartitionSink {
     lanes.assign(partition, { epoch, commitOffset: input.position, progress });
     try {
       input.listen(() => this.#changed.wake());
+      this.#track(this.#desk.expire());
       await this.#intake(input);
     } catch (error) {
       this.#fail(error);
@@ -113,11 +122,12 @@ export class PartitionSink {
   }
 
   /** The lane lets it start, or go on. */
-  turn({ ticket, value: work, resumed }: Turn<CommandWork>): void {
+  turn({ ticket, value: work, resumed }: Turn<LaneWork>): void {
     if (this.#isStopping) return;
     try {
       const before = this.#works.get(ticket.offset);
       if (resumed && before !== undefined) this.#resume(before, ticket);
+      else if ('answer' in work) this.#answer(work, ticket);
       else this.#begin(work, ticket);
     } catch (error) {
       this.#fail(error); // ours; whoever asked for turns may be another partition
@@ -126,17 +136,15 @@ export class PartitionSink {
 
   #begin(work: CommandWork, ticket: Ticket): void {
     const sent = { firstSentAtMs: null, lastSentAtMs: null };
-    const atWork: AtWork = {
-      work,
-      ticket,
-      life: newLife(work.live, this.#owned.epoch),
-      rev: null,
-      sent,
-      place: new LimitPlace(this.#shared.quota),
-    };
+    const atWork: AtWork = { work, ticket, life: newLife(work.live, this.#owned.epoch), rev: null, sent, place: new LimitPlace(this.#shared.quota) };
     this.#works.set(ticket.offset, atWork);
     this.#tell(atWork, { kind: 'validated' });
     this.#tell(atWork, { kind: 'turn' });
+  }
+
+  #answer(work: AnswerWork, ticket: Ticket): void {
+    const answering = this.#desk.turn(work, ticket);
+    if (answering !== undefined) this.#track(answering);
   }
 
   #resume(atWork: AtWork, ticket: Ticket): void {
@@ -150,14 +158,21 @@ export class PartitionSink {
     while (!this.#ending.aborted) {
       const records = input.take(INTAKE_RECORDS);
       for (const record of records) {
-        const admission = admit(record, await this.#decoded(record), this.#shared.connections);
-        if (admission.kind !== 'dead') await this.#ensureReceipts(admission);
+        const admission = await this.#admitted(record);
+        const tenantId = tenantOf(admission);
+        if (tenantId !== undefined) await this.#ensureReceipts(tenantId);
         while (!this.#ending.aborted && !this.#place(record, admission)) await this.#changed.wait(this.#ending);
         if (this.#ending.aborted) return;
       }
       this.#shared.pump();
       if (records.length === 0) await this.#changed.wait(this.#ending);
     }
+  }
+
+  async #admitted(record: LogRecord): Promise<Admission | AnswerAdmission> {
+    const { answers, connections } = this.#shared;
+    if (isAnswer(record)) return admitAnswer(record, { mac: answers, connections });
+    return admit(record, await this.#decoded(record), connections);
   }
 
   async #decoded(record: LogRecord): Promise<Decoded> {
@@ -174,33 +189,34 @@ export class PartitionSink {
           return { ok: false, reason: `cannot be decoded: ${error.message}` };
         }
         await this.#pauseAfter(error);
+        if (this.#ending.aborted) return { ok: false, reason: 'was not read: we are stopping' };
       }
     }
   }
 
-  async #ensureReceipts(admission: Exclude<Admission, { kind: 'dead' }>): Promise<void> {
-    const { tenantId } = admission.kind === 'work' ? admission.work.command : admission.refusal.facts;
+  async #ensureReceipts(tenantId: string): Promise<void> {
     for (;;) {
       try {
         return await this.#shared.ensureReceipts(tenantId);
       } catch (error) {
         if (!(error instanceof CodedError)) throw error;
         await this.#pauseAfter(error);
+        if (this.#ending.aborted) return;
       }
     }
   }
 
-  /** What passes is waited for where we stand: what has been taken in goes on meanwhile. */
+  /** What passes is waited for where we stand: what has been taken in goes on meanwhile. Whoever waits asks if we are ending. */
   async #pauseAfter(error: CodedError): Promise<void> {
-    if (this.#ending.aborted || (error.disposition !== 'retry' && error.disposition !== 'wait')) throw error;
+    if (error.disposition !== 'retry' && error.disposition !== 'wait') throw error;
     await this.#shared.clock.sleep(PREPARE_RETRY_MS, this.#ending);
   }
 
   /** False when there is no room for it yet. */
-  #place(record: LogRecord, admission: Admission): boolean {
+  #place(record: LogRecord, admission: Admission | AnswerAdmission): boolean {
     const { lanes, settings } = this.#shared;
     const { partition, offset, key, value } = record;
-    if (admission.kind === 'work') {
+    if (admission.kind === 'work' || admission.kind === 'answer') {
       const { work } = admission;
       const bytes = (key?.length ?? 0) + (value?.length ?? 0);
       const recordBytes = lanes.queuedBytes(partition) + bytes;
@@ -216,7 +232,7 @@ export class PartitionSink {
     return true;
   }
 
-  #bury(record: LogRecord, { code, message }: Extract<Admission, { kind: 'dead' }>): void {
+  #bury(record: LogRecord, { code, message }: Omit<Extract<Admission, { kind: 'dead' }>, 'kind'>): void {
     const { topics, observer } = this.#shared;
     const { topic, partition, offset } = record;
     const headers = {
@@ -289,14 +305,20 @@ export class PartitionSink {
   }
 
   #finish(atWork: AtWork, { change, receipt }: Effect<'finish'>): void {
-    const { lanes, pump } = this.#shared;
     this.#works.delete(atWork.ticket.offset);
     const afterwards = atWork.place.atEnd(atWork.life.attempts);
     if (afterwards !== undefined) this.#outbox.stage({ afterwards });
     // Before the lane goes on, and before the progress says so.
     if (receipt !== null) this.#stageReceipt(this.#receiptOf(atWork, receipt), change);
     else this.#outbox.stage({ change });
-    lanes.settle(atWork.ticket);
+    const { identity, approvedBy } = atWork.work.live;
+    if (approvedBy !== null) this.#desk.ended(identity);
+    this.#settle(atWork.ticket);
+  }
+
+  #settle(ticket: Ticket): void {
+    const { lanes, pump } = this.#shared;
+    lanes.settle(ticket);
     this.#changed.wake();
     pump();
   }
@@ -331,7 +353,41 @@ export class PartitionSink {
       nowMs: this.#nowMs,
       used: place.usedBy(life.command.receiptId, live.mode === 'live'),
     };
-    return policyDecision(place.decided(evaluatePolicy({ capability, operator, args, value }, context)), this.#nowMs);
+    return policyDecision(place.decided(evaluatePolicy({ capability, operator, args, value }, context)), {
+      nowMs: this.#nowMs,
+      approvalTtlMs: this.#shared.settings.approvalTtlMs,
+    });
+  }
+
+  // What people say.
+
+  #openDesk(): AnswerDesk {
+    const { topics, connections, observer, settings, clock, lanes, pump } = this.#shared;
+    return new AnswerDesk({
+      partition: this.#owned.partition,
+      commandsTopic: topics.commands,
+      connections,
+      observer,
+      lifecycle: settings.lifecycle,
+      ending: this.#ending,
+      nowMs: () => this.#nowMs,
+      sleep: (ms, signal) => clock.sleep(ms, signal),
+      entry: (identity) => this.#ledger.get(identity, this.#nowMs),
+      held: () => this.#ledger.held(),
+      decoded: (record) => this.#decoded(record),
+      ensureReceipts: (tenantId) => this.#ensureReceipts(tenantId),
+      stage: ({ receipt, change = null, ...staged }) => {
+        if (receipt === undefined) this.#outbox.stage({ change, ...staged });
+        else this.#stageReceipt(receipt, change);
+      },
+      bury: (record, why) => this.#bury(record, why),
+      settle: (ticket) => this.#settle(ticket),
+      backOff: (ticket, untilMs) => {
+        lanes.backOff(ticket, untilMs);
+        pump();
+      },
+      run: (work, ticket) => this.#begin(work, ticket),
+    });
   }
 
   // The world.
@@ -430,5 +486,19 @@ export class PartitionSink {
     this.#works.clear();
     this.#calls.giveUp();
     await Promise.all(this.#underWay);
+  }
+}
+
+/** Whose receipts may come of it. */
+function tenantOf(admission: Admission | AnswerAdmission): string | undefined {
+  switch (admission.kind) {
+    case 'work':
+      return admission.work.command.tenantId;
+    case 'answer':
+      return admission.work.answer.tenantId;
+    case 'refused':
+      return admission.refusal.facts.tenantId;
+    case 'dead':
+      return undefined;
   }
 }

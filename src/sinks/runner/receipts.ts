@@ -89,11 +89,11 @@ function errorOf(code: ErrorCode, message: string) {
   return { code, message, nextStep: nextStepOf(code) };
 }
 
-function positionOf({ partition, offset }: CommandPlace): string {
+export function positionOf({ partition, offset }: CommandPlace): string {
   return `${partition}:${offset}`;
 }
 
-function connectionOf(connection: Connection | null): ReceiptConnection {
+export function connectionOf(connection: Connection | null): ReceiptConnection {
   const { connectionId = null, resellerId = null, workspaceId = null } = connection ?? {};
   return { connectionId, resellerId, workspaceId };
 }

@@ -4,6 +4,7 @@
  */
 import { Secret } from '../../../src/base/secret.ts';
 import { createCommandType, createReceiptType } from '../../../src/fibric/commands/avro.ts';
+import type { WireCommand } from '../../../src/fibric/commands/command.ts';
 import { type CommandInput, composeCommand } from '../../../src/fibric/commands/compose-command.ts';
 import type { WireReceipt } from '../../../src/fibric/commands/receipt-fields.ts';
 import { CONNECTION_SETTINGS, type Connection } from '../../../src/fibric/connection.ts';
@@ -18,11 +19,13 @@ import { WireDecoder, WireEncoder } from '../../../src/kafka/wire.ts';
 import { createBudgetGate } from '../../../src/kustomer/client/budget-gate.ts';
 import { createKustomerClient, type KustomerClient } from '../../../src/kustomer/client/client.ts';
 import type { Timeouts } from '../../../src/kustomer/client/transport.ts';
+import { createAnswerMac } from '../../../src/sinks/answers/mac.ts';
 import { LIFECYCLE_DEFAULTS, type LifecycleConfig } from '../../../src/sinks/lifecycle/config.ts';
 import { NO_QUOTA } from '../../../src/sinks/quota/port.ts';
 import { SINK_DEFAULTS, Sink } from '../../../src/sinks/runner/sink.ts';
 
 export const TENANT = 't_acme';
+export const ANSWER_MAC = createAnswerMac([Buffer.alloc(32, 7)]);
 const SCHEMA_ID = 7;
 const WIRE_HEADER_BYTES = 5;
 const STATE_MAX_BYTES = 2 ** 26;
@@ -40,6 +43,25 @@ export const QUICK = {
   backoffMinMs: 10,
   backoffMaxMs: 100,
 };
+
+/** For processes of their own beside others on a busy machine: what is proved must have had its time. */
+export const UNHURRIED: LifecycleConfig = {
+  ...LIFECYCLE_DEFAULTS,
+  sendWindowMs: 1500,
+  requestTimeoutMs: 1500,
+  guardMs: 500,
+  visibilityMs: 1500,
+  earlyReadsMs: [20, 200, 800],
+  readSpacingMs: 150,
+  maxReads: 60,
+  maxAttempts: 100,
+  maxConflicts: 30,
+  maxResends: 30,
+  backoffMinMs: 20,
+  backoffMaxMs: 1000,
+};
+
+export const UNHURRIED_CALLS = { connectMs: 1000, headersMs: 1000, bodyMs: 1000, totalMs: 1500 };
 
 const QUICK_CALLS = { connectMs: 300, headersMs: 300, totalMs: 2000 };
 
@@ -65,6 +87,9 @@ export interface HouseOptions {
   /** Where short times would be in the way. */
   readonly lifecycle?: LifecycleConfig;
   readonly timeouts?: Partial<Timeouts>;
+  readonly approvalTtlMs?: number;
+  /** Told beside `crashes` and `failures`: by a house that is a process of its own. */
+  readonly tell?: (line: string) => void;
 }
 
 export interface SinkProcess {
@@ -79,10 +104,12 @@ export class SinkHouse {
   readonly failures: string[] = [];
   readonly receipts: WireReceipt[] = [];
   readonly dead: string[] = [];
+  /** Answers that came to nothing. */
+  readonly ignored: string[] = [];
   readonly connection: Connection;
   readonly names: ReturnType<typeof topicNames>;
   readonly #options: HouseOptions;
-  readonly #policies: CompiledPolicies;
+  #policies: CompiledPolicies;
   readonly #commandType = createCommandType();
   readonly #receiptType = createReceiptType();
   readonly #processes = new Set<SinkProcess>();
@@ -109,6 +136,11 @@ export class SinkHouse {
       previousWebhookId: null,
       settings: { ...CONNECTION_SETTINGS, machineUserId: options.machineUserId },
     };
+  }
+
+  /** In topics that are there already, and without looking at what comes out. */
+  static join(options: HouseOptions): SinkHouse {
+    return new SinkHouse(options);
   }
 
   static async build(options: HouseOptions): Promise<SinkHouse> {
@@ -155,8 +187,16 @@ export class SinkHouse {
     };
     const composed = composeCommand(input, this.#own.clock.nowMs());
     if ('problems' in composed) throw new Error(JSON.stringify(composed.problems));
-    const encoder = new WireEncoder({ schemaId: SCHEMA_ID, type: this.#commandType });
-    return { topic: this.names.commands, key: Buffer.from(composed.key), value: encoder.encode(composed.wire) };
+    return { topic: this.names.commands, key: Buffer.from(composed.key), value: this.encode(composed.wire) };
+  }
+
+  encode(command: WireCommand): Buffer {
+    return new WireEncoder({ schemaId: SCHEMA_ID, type: this.#commandType }).encode(command);
+  }
+
+  /** From now on. */
+  apply(policy: string | null): void {
+    this.#policies = policiesOf(policy);
   }
 
   async send(...appends: readonly Append[]): Promise<void> {
@@ -176,6 +216,7 @@ export class SinkHouse {
       sessionTimeoutMs = 1000,
       lifecycle = QUICK,
       timeouts = QUICK_CALLS,
+      approvalTtlMs,
     } = this.#options;
     const log = connect();
     const client = createKustomerClient({
@@ -193,23 +234,37 @@ export class SinkHouse {
       topics: this.names,
       connections: {
         knows: (tenantId) => tenantId === TENANT,
-        find: (tenantId, name) => (tenantId === TENANT && name === this.connection.name ? this.connection : undefined),
+        find: (tenantId, name) =>
+          tenantId === TENANT && [this.connection.name, this.connection.connectionId].includes(name)
+            ? this.connection
+            : undefined,
         client: () => client,
       },
       policies: { of: () => this.#policies, grants: () => grants },
       quota: NO_QUOTA,
+      answers: ANSWER_MAC,
       decoder: new WireDecoder({
         readerType: this.#commandType as never,
         fetchSchema: async () => JSON.stringify((this.#commandType as never as { schema(): unknown }).schema()),
       }),
       encodeReceipt: (receipt) => encoder.encode(receipt),
       ensureReceipts: () => undefined,
-      observer: { disposed: () => undefined, buried: () => undefined },
+      observer: {
+        disposed: () => undefined,
+        buried: () => undefined,
+        answerIgnored: (_, why) => this.ignored.push(why),
+      },
       clock: log.clock,
       random: Math.random,
-      settings: { ...SINK_DEFAULTS, lifecycle, drainMs: 1000, stateMaxBytes: STATE_MAX_BYTES },
+      settings: {
+        ...SINK_DEFAULTS,
+        lifecycle,
+        drainMs: 1000,
+        stateMaxBytes: STATE_MAX_BYTES,
+        ...(approvalTtlMs === undefined ? {} : { approvalTtlMs }),
+      },
     });
-    const name = `sink-${++this.#ids}`;
+    const name = `sink-${process.pid}-${++this.#ids}`;
     const worker = await OwnerWorker.start({
       log,
       clientId: name,
@@ -229,11 +284,18 @@ export class SinkHouse {
         settleMs: 3000,
       },
       observer: {
-        assigned: () => undefined,
+        assigned: (_epoch, partitions) => this.#options.tell?.(`assigned ${partitions.join()}`),
         opened: () => undefined,
         committed: () => undefined,
-        failed: (partition, error, next) => this.failures.push(`${name}/${partition} ${error.code} ${next}`),
-        crashed: (error) => this.crashes.push(error),
+        failed: (partition, error, next) => {
+          const failure = `${name}/${partition} ${error.code} ${next}`;
+          this.failures.push(failure);
+          this.#options.tell?.(failure);
+        },
+        crashed: (error) => {
+          this.crashes.push(error);
+          this.#options.tell?.(`crashed: ${error instanceof Error ? error.stack : error}`);
+        },
       },
     });
     const started = { log, sink, worker, client };
