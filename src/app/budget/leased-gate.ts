@@ -6,7 +6,7 @@
  * E2 One message under way and one sleeper per organisation.
  */
 import type { Clock } from '../../base/clock.ts';
-import type { BudgetSnapshot } from '../../kustomer/budget/budget.ts';
+import { type BudgetSnapshot, refusesAll } from '../../kustomer/budget/budget.ts';
 import { CALL_KINDS, type CallKind, LANES, type Lane } from '../../kustomer/budget/lanes.ts';
 import { plan } from '../../kustomer/budget/lease-demand.ts';
 import type { LeaseMessage, LeaseTable, LeaseTimes, LeaseWant } from '../../kustomer/budget/lease-forms.ts';
@@ -109,7 +109,7 @@ class Borrower implements GrantSource {
     this.#holder = finish(this.#holder, { grantId, ending: end.ending, nowMs });
     if (end.ending !== 'answered') return;
     const facts = rateFacts(end.headers, nowMs);
-    const heard = { grantId, kind, refused: end.status === 429, facts, nowMs, random: this.#options.random() };
+    const heard = { grantId, kind, refused: refusesAll(end), facts, nowMs, random: this.#options.random() };
     this.#holder = learn(this.#holder, heard);
   }
 

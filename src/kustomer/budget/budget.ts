@@ -4,9 +4,10 @@
  * G1 In no 60 s of the server's are more calls of ours counted than our share, `limit × (1 − othersShare)`; nor more
  *    searches than our share of the search limit (see bucket.ts B1).
  * G2 What is refused to a lane is refused to every lane below it, for calls and for searches (B2).
- * G3 A 429 stops every lane, for `Retry-After`, else until the reset, else for a backoff; answers that were under way
- *    when it began do not add to the backoff. After it one call tries alone; the rest follows its answer. If none comes
- *    for TRIAL_PATIENCE_MS, another one tries: a process that was killed with the first must not stop everybody.
+ * G3 A 429 stops every lane, but for one that is about a customer or an object only: for `Retry-After`, else until the
+ *    reset, else for a backoff; answers that were under way when it began do not add to the backoff. After it one call
+ *    tries alone; the rest follows its answer. If none comes for TRIAL_PATIENCE_MS, another one tries: a process that was
+ *    killed with the first must not stop everybody.
  * G4 No header can stop the organisation for longer than `maxPauseMs`, and none can raise our share over the limit told.
  * G5 Every grant ends exactly once; one whose end is never told is taken as unanswered after `maxOpenMs`.
  * G6 Time never runs backwards in here, whatever the caller's clock does.
@@ -193,6 +194,8 @@ function refusal(state: BudgetState, lane: Lane, kind: CallKind): Refusal | null
 export interface Observation {
   readonly grant: Grant;
   readonly status: number;
+  /** A 429 that is not about the organisation as a whole. */
+  readonly narrow?: boolean;
   readonly headers: AnswerHeaders;
   readonly nowMs: number;
   /** In [0, 1); spreads the backoff of processes that were refused together. */
@@ -200,14 +203,20 @@ export interface Observation {
 }
 
 /** An answer came, whatever its status: ends the grant and learns from the headers. */
-export function observe(before: BudgetState, { grant, status, headers, nowMs, random }: Observation): BudgetState {
+export function observe(before: BudgetState, observation: Observation): BudgetState {
+  const { grant, headers, nowMs, random } = observation;
   const state = settle(before, { grant, ending: 'answered', nowMs });
-  return hear(state, { grant, refused: status === 429, facts: rateFacts(headers, nowMs), nowMs, random });
+  return hear(state, { grant, refused: refusesAll(observation), facts: rateFacts(headers, nowMs), nowMs, random });
+}
+
+/** Whether an answer stops every call to the organisation. */
+export function refusesAll({ status, narrow = false }: Pick<Observation, 'status' | 'narrow'>): boolean {
+  return status === 429 && !narrow;
 }
 
 export interface Answer {
   readonly grant: Pick<Grant, 'grantId' | 'kind'>;
-  /** A 429. */
+  /** See `refusesAll`. */
   readonly refused: boolean;
   readonly facts: RateFacts;
   readonly nowMs: number;

@@ -18,7 +18,13 @@ import { createGrantQueue, type GrantQueueOptions, type GrantSource } from './gr
 
 /** What became of the call, as far as the budget is concerned. */
 export type CallEnd =
-  | { readonly ending: 'answered'; readonly status: number; readonly headers: AnswerHeaders }
+  | {
+      readonly ending: 'answered';
+      readonly status: number;
+      readonly headers: AnswerHeaders;
+      /** A 429 that is about one customer or one object, and stops nobody else. */
+      readonly narrow?: boolean;
+    }
   | { readonly ending: 'unanswered' }
   | { readonly ending: 'not_sent' };
 
@@ -75,7 +81,7 @@ function ownBudget(initial: BudgetState, random: () => number): GrantSource {
     finish: (grant, end, nowMs) => {
       state =
         end.ending === 'answered'
-          ? observe(state, { grant, status: end.status, headers: end.headers, nowMs, random: random() })
+          ? observe(state, { ...end, grant, nowMs, random: random() })
           : settle(state, { grant, ending: end.ending, nowMs });
     },
     openCalls: () => state.open.length,

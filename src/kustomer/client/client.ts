@@ -5,12 +5,15 @@
  * K2 A write is sent at most once per `call`. Whether it may be repeated is said by the outcome: see outcome.ts.
  * K3 The API key is revealed in one header and nowhere else; should Kustomer quote it, it is blotted out.
  * K4 Only the organisation's own host is ever asked: links to another are refused, redirects are not followed.
+ * K5 A 429 stops every call, but for one that surely is about the write's own customer or object: whoever waits for that
+ *    holds up nobody else.
  */
 
 import { type Clock, steadyClock } from '../../base/clock.ts';
 import { CodedError, hasCode } from '../../base/errors.ts';
 import type { Secret } from '../../base/secret.ts';
 import type { CallKind, Lane } from '../budget/lanes.ts';
+import { rateFacts } from '../budget/rate-headers.ts';
 import { type BaseOptions, baseOf, linkPath, pathOf, type Query } from './base-url.ts';
 import type { BudgetGate, CallEnd, GateHealth } from './budget-gate.ts';
 import { classify, type Effect, type WireResult } from './classify.ts';
@@ -72,6 +75,8 @@ export interface KustomerClient {
 /** Kustomer refuses more with 413 nearly everywhere. */
 const MAX_REQUEST_BYTES = 100 * 1024;
 const MAX_RESPONSE_BYTES = 32 * 1024 * 1024;
+/** As many conversations of one customer may well be written to at once. */
+const MOST_NARROW_IN_A_ROW = 20;
 const WAIT_MS: Readonly<Record<Lane, number>> = { writes: 30_000, probes: 30_000, poll: 60_000, backfill: 300_000 };
 
 export function createKustomerClient(options: KustomerClientOptions): KustomerClient {
@@ -91,6 +96,17 @@ export function createKustomerClient(options: KustomerClientOptions): KustomerCl
   let failuresInARow = 0;
   let lastFailure: ClientHealth['lastFailure'] = null;
   let pod: string | null = null;
+  let narrowInARow = 0;
+
+  /** K5. Should so many come without one write that succeeds, it is not one customer any more. */
+  const isNarrow = (result: WireResult, effect: Effect): boolean => {
+    if (effect !== 'write' || result.answer === 'none') return false;
+    if (result.status < 300) narrowInARow = 0;
+    const { remaining } = rateFacts(result.headers, clock.nowMs());
+    if (result.status !== 429 || remaining === null || remaining < 1) return false;
+    narrowInARow += 1;
+    return narrowInARow <= MOST_NARROW_IN_A_ROW;
+  };
 
   const prepare = (call: KustomerCall): Exchange | Failure => {
     const { operation, method, path, query, signal, maySend } = call;
@@ -116,13 +132,13 @@ export function createKustomerClient(options: KustomerClientOptions): KustomerCl
   const perform = async (call: KustomerCall, exchange: Exchange): Promise<Outcome<unknown>> => {
     const { operation, lane, kind = 'call', method, signal } = call;
     const ask = { lane, kind, waitMs: call.waitMs ?? WAIT_MS[lane], signal };
+    const effect = call.effect ?? (method === 'GET' ? 'read' : 'write');
     try {
       const result = await gate.run(ask, async () => {
         const value = await transport.exchange(exchange);
-        return { value, end: endOf(value) };
+        return { value, end: endOf(value, isNarrow(value, effect)) };
       });
       if (result.answer !== 'none') pod = header(result, 'x-kustomer-pod') ?? pod;
-      const effect = call.effect ?? (method === 'GET' ? 'read' : 'write');
       return classify(result, { operation, effect, permission: call.permission ?? null, nowMs: clock.nowMs() });
     } catch (error) {
       if (!hasCode(error, 'budget_exhausted')) throw error;
@@ -160,8 +176,11 @@ export function createKustomerClient(options: KustomerClientOptions): KustomerCl
   };
 }
 
-function endOf(result: WireResult): CallEnd {
-  if (result.answer !== 'none') return { ending: 'answered', status: result.status, headers: result.headers };
+function endOf(result: WireResult, narrow: boolean): CallEnd {
+  if (result.answer !== 'none') {
+    const { status, headers } = result;
+    return { ending: 'answered', status, headers, ...(narrow ? { narrow } : {}) };
+  }
   return { ending: result.sent ? 'unanswered' : 'not_sent' };
 }
 

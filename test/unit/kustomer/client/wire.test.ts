@@ -286,6 +286,39 @@ describe('429', () => {
     expect(server.received()).not.toContain('GET');
   });
 
+  const NARROW = { 'retry-after': '30', 'x-ratelimit-limit': '1000', 'x-ratelimit-remaining': '700' };
+
+  it('K5: of a write while the organisation has calls left is about its customer or object: nobody else waits', async () => {
+    const server = await serverOf({
+      request: ({ socket, text }) =>
+        socket.write(text.startsWith('POST') ? answer(429, '', NARROW) : answer(200, '{}')),
+    });
+    const client = clientOf(server.url);
+    const limited = await client.call(WRITE);
+    expect(limited).toMatchObject({ kind: 'wait', code: 'kustomer_rate_limited' });
+    expect((limited as { retryAtMs: number }).retryAtMs).toBeGreaterThan(Date.now() + 29_000);
+    expect(await client.call({ ...READ, waitMs: 20 })).toMatchObject({ kind: 'ok' });
+    expect(client.health().budget).toMatchObject({ pausedUntilMs: null, limited: 1 });
+  });
+
+  it('K5: stops everybody when too many come in a row, when nothing is left, and on a read', async () => {
+    const server = await serverOf({ request: ({ socket }) => socket.write(answer(429, '', NARROW)) });
+    const client = clientOf(server.url);
+    for (let count = 0; count < 20; count += 1) await client.call(WRITE);
+    expect(client.health().budget.pausedUntilMs).toBeNull();
+    await client.call(WRITE);
+    expect(client.health().budget).toMatchObject({ pauseCause: 'retry_after' });
+    const onRead = clientOf(server.url);
+    await onRead.call(READ);
+    expect(onRead.health().budget).toMatchObject({ pauseCause: 'retry_after' });
+    const empty = await serverOf({
+      request: ({ socket }) => socket.write(answer(429, '', { ...NARROW, 'x-ratelimit-remaining': '0' })),
+    });
+    const onEmpty = clientOf(empty.url);
+    await onEmpty.call(WRITE);
+    expect(onEmpty.health().budget).toMatchObject({ pauseCause: 'retry_after' });
+  });
+
   it('backs off when nothing is told, or nonsense', async () => {
     const headers = { 'retry-after': 'soon', 'x-ratelimit-reset': 'tomorrow', 'x-ratelimit-limit': '-4' };
     const server = await serverOf({ request: ({ socket }) => socket.write(answer(429, '{"errors":"x"}', headers)) });
