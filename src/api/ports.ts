@@ -86,6 +86,8 @@ export interface ActionsPort {
 export interface PoliciesPort {
   of(tenantId: string): CompiledPolicies;
   set(tenantId: string): PolicySet;
+  /** Names of those that cannot be read, for whose sake everything of the tenant is blocked. */
+  unreadable(tenantId: string): readonly { readonly key: string; readonly message: string }[];
   apply(tenantId: string, document: PolicyDocument, by: string): Promise<PolicyChange>;
   disable(tenantId: string, name: string): Promise<PolicyChange>;
   delete(tenantId: string, name: string): Promise<PolicyChange>;
@@ -127,6 +129,8 @@ export interface Installed {
   readonly connection: Connection;
   /** Tells keys apart and is too little to find one; null without a key. */
   readonly authHint: string | null;
+  /** What it is bound to, such as `support`; null where nobody said. */
+  readonly role: string | null;
   readonly status: ConnectorStatus;
   readonly statusDetail: string | null;
   readonly webhookUrl: string | null;
@@ -149,6 +153,8 @@ export interface InstallRequest {
   readonly resellerId: string | null;
   readonly workspaceId: string | null;
   readonly name: string;
+  /** Undefined = keep what there is. */
+  readonly role: string | undefined;
   /** As typed: `subdomain`, `poll_interval`, … */
   readonly config: Readonly<Record<string, string | boolean | null>>;
   /** Undefined = keep the one there is. */
@@ -183,11 +189,17 @@ export interface WebhookReport {
 
 export interface BackfillFacts {
   readonly stream: string;
-  readonly state: string;
-  readonly sinceMs: number | null;
-  /** Up to where it has been read. */
-  readonly atMs: number | null;
-  readonly published: number | null;
+  /** `waiting`: wanted, and nobody has begun it. */
+  readonly status: 'waiting' | 'off' | 'running' | 'paused' | 'done' | 'unreadable';
+  /** RFC 3339, as are those below. */
+  readonly since: string | null;
+  /** Everything from here on is read. */
+  readonly coveredFrom: string | null;
+  /** Where the part under way stands. */
+  readonly readUpTo: string | null;
+  readonly rowsDone: number;
+  readonly rowsLeft: number | null;
+  readonly updatedAt: string | null;
 }
 
 export interface ConnectorsPort {

@@ -1,0 +1,141 @@
+/** One request of one route, from its body to its answer. */
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Caller } from './caller.ts';
+import { ApiError, notFound } from './errors.ts';
+import type { Begun, Idempotency } from './idempotency.ts';
+import type { JsonAnswer, Route, StreamAnswer } from './route.ts';
+import { type ApiServerOptions, JSON_TYPE, tenantKey } from './server.ts';
+import { refuseOtherTenancy } from './tenancy.ts';
+import { checked } from './validate.ts';
+
+type Options = Pick<ApiServerOptions, 'idempotency' | 'clock' | 'checkAnswers'> & { readonly stop: AbortSignal };
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+
+export async function answerRoute(
+  route: Route,
+  options: Options,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const { caller, startedAtMs } = request.api;
+  const input = inputOf(route, request, caller);
+  const first = await beginOnce(route, options.idempotency, request);
+  if (first?.kind === 'repeated') {
+    reply.header('x-request-id', first.requestId).header('idempotency-replayed', 'true');
+    return reply.code(200).type(JSON_TYPE).send(first.body);
+  }
+  const gone = goneSignal(reply);
+  const late = new AbortController();
+  const signal = AbortSignal.any([gone, late.signal, options.stop]);
+  const work = route.handler({
+    ...input,
+    caller,
+    requestId: request.id,
+    nowMs: startedAtMs,
+    signal,
+    headers: request.headers,
+  } as never);
+  try {
+    const answer = await withDeadline(work, late, route.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+    if ('stream' in answer) return sendStream(answer, signal, reply);
+    if (options.checkAnswers === true) checkAnswer(route, answer);
+    if (first !== null) {
+      // The answer stands whether or not it could be kept: a repetition would then be done again, as without a key.
+      await options.idempotency
+        .finish(first, {
+          requestId: request.id,
+          body: answer.body,
+          secretFields: route.idempotent?.secretFields ?? [],
+        })
+        .catch(() => undefined);
+    }
+    for (const [name, value] of Object.entries(answer.headers ?? {})) reply.header(name, value);
+    return reply
+      .code(answer.status ?? 200)
+      .type(JSON_TYPE)
+      .send(JSON.stringify(answer.body));
+  } catch (error) {
+    if (first !== null) await options.idempotency.release(first).catch(() => undefined);
+    throw error;
+  }
+}
+
+function inputOf(route: Route, request: FastifyRequest, caller: Caller | null) {
+  const query = refuseOtherTenancy(request.query, caller);
+  const body = route.body === undefined ? request.body : refuseOtherTenancy(request.body ?? {}, caller);
+  const params = route.params?.safeParse(request.params);
+  // An id that cannot be one is an id that is not there.
+  if (params?.success === false) throw notFound('thing');
+  if (route.body === undefined && !isEmpty(body)) {
+    throw new ApiError('invalid_parameter', 'this route takes no body');
+  }
+  if (route.query === undefined && !isEmpty(query)) {
+    const [name = ''] = Object.keys(query as object);
+    throw new ApiError('invalid_parameter', `${name.slice(0, 60)} is not known here: this route takes no query`);
+  }
+  return {
+    params: params?.data ?? {},
+    query: route.query === undefined ? {} : checked(route.query, query),
+    body: route.body === undefined ? {} : checked(route.body, body),
+  };
+}
+
+function isEmpty(value: unknown): boolean {
+  return value === undefined || value === null || (typeof value === 'object' && Object.keys(value).length === 0);
+}
+
+async function beginOnce(route: Route, idempotency: Idempotency, request: FastifyRequest): Promise<Begun | null> {
+  const key = request.headers['idempotency-key'];
+  if (route.idempotent === undefined || key === undefined) return null;
+  return idempotency.begin(
+    {
+      scope: tenantKey(request.api.caller),
+      key: String(key),
+      method: request.method,
+      path: request.url,
+      body: request.body,
+    },
+    request.api.startedAtMs,
+  );
+}
+
+/** Aborts when the connection closes before the answer is out. */
+function goneSignal(reply: FastifyReply): AbortSignal {
+  const gone = new AbortController();
+  reply.raw.once('close', () => {
+    if (!reply.raw.writableFinished) gone.abort();
+  });
+  return gone.signal;
+}
+
+async function withDeadline<T>(work: Promise<T>, late: AbortController, timeoutMs: number): Promise<T> {
+  const expired = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    late.abort();
+    expired.reject(new ApiError('deadline_exceeded', 'it was not done in time'));
+  }, timeoutMs);
+  // What comes of it later is nobody's any more.
+  work.catch(() => undefined);
+  try {
+    return await Promise.race([work, expired.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function sendStream({ stream, contentType }: StreamAnswer, signal: AbortSignal, reply: FastifyReply): FastifyReply {
+  const end = () => stream.destroy();
+  if (signal.aborted) end();
+  signal.addEventListener('abort', end, { once: true });
+  stream.once('close', () => signal.removeEventListener('abort', end));
+  reply.header('x-accel-buffering', 'no');
+  return reply.code(200).type(contentType).send(stream);
+}
+
+function checkAnswer({ id, response }: Route, { status = 200, body }: JsonAnswer<unknown>): void {
+  const schema = response[status];
+  if (schema === undefined) throw new Error(`${id} declares no answer ${status}`);
+  const parsed = schema.safeParse(JSON.parse(JSON.stringify(body)));
+  if (!parsed.success) throw new Error(`${id}: the answer is not as declared: ${parsed.error.message}`);
+}

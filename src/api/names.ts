@@ -1,0 +1,14 @@
+/** Values that several routes take. */
+import { z } from 'zod';
+
+/** A connection, by its id or its name. */
+export const connectionRef = z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9._-]{0,99}$/, 'is no id or name of a connection');
+
+export const connectionName = z
+  .string()
+  .regex(/^[a-zA-Z0-9][a-zA-Z0-9._-]{0,99}$/, 'is a letter or digit, then up to 99 of a-z A-Z 0-9 . _ -');
+
+/** The form policies and grants take; commands take a little more, which could never be granted anything. */
+export const operatorName = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$/, "is no operator's name (1 to 100 of A-Z a-z 0-9 . _ : -)");
