@@ -1,7 +1,8 @@
 /**
- * What a resource costs in memory and how fast it is set and read: StateTable beside `Map<string, Buffer>`.
+ * What a resource costs in memory and how fast it is set and read: StateTable beside `Map<string, Buffer>`; and what a
+ * settled command costs in the ledger of its owner, whose keys are kept.
  *
- *   node bench/state-table.ts [--sizes 1000000,10000000] [--map-sizes 1000000]
+ *   node bench/state-table.ts [--sizes 1000000,10000000] [--map-sizes 1000000] [--ledger-sizes 1000000]
  *
  * Each case runs in a process of its own, so that no garbage of one is counted for another. Memory is heapUsed + external
  * (which contains arrayBuffers) after a full collection, less the same before. Keys are made on the fly, because the
@@ -12,8 +13,10 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { OwnedState } from '../src/kafka/owned-state.ts';
 import { StateOverlay } from '../src/kafka/state-overlay.ts';
 import { StateTable } from '../src/kafka/state-table.ts';
+import { encodeEntry } from '../src/sinks/ledger/codec.ts';
 
 const VALUE_BYTES = 60;
 const NOW_MS = 1_800_000_000_000;
@@ -40,9 +43,24 @@ interface Store {
   set(key: string, value: Buffer): void;
 }
 
+type KeyOf = (n: number) => string;
+
+interface Sample {
+  readonly keyOf: KeyOf;
+  readonly value: Buffer;
+}
+
 /** Spreads like ids do: 0, 1, 2… would be inserted in the order a hash table likes. */
 function keyOf(n: number): string {
   return `cn_01j9x4:conversation:5f${Math.imul(n, 0x9e3779b1) >>> 0}${String(n).padStart(10, '0')}`;
+}
+
+const SAMPLE: Sample = { keyOf, value: Buffer.alloc(VALUE_BYTES, 7) };
+
+/** As the identity of a command. */
+function identityOf(n: number): string {
+  const part = (factor: number) => (Math.imul(n + 1, factor) >>> 0).toString(16).padStart(8, '0');
+  return part(0x9e3779b1) + part(0x85ebca6b) + part(0xc2b2ae35) + n.toString(16).padStart(8, '0');
 }
 
 function usedBytes(): number {
@@ -61,7 +79,7 @@ function secondsOf(run: () => void): number {
 }
 
 /** The string is read once, as a hash must: V8 would otherwise only note what it is to be joined from. */
-function makeKeys(count: number): number {
+function makeKeys(count: number, keyOf: KeyOf): number {
   return secondsOf(() => {
     let sum = 0;
     for (let n = 0; n < count; n++) sum += keyOf(n).charCodeAt(12);
@@ -69,10 +87,9 @@ function makeKeys(count: number): number {
   });
 }
 
-function measure(structure: string, resources: number, store: Store) {
-  const value = Buffer.alloc(VALUE_BYTES, 7);
-  makeKeys(200_000);
-  const keysS = makeKeys(Math.min(resources, 1_000_000)) * Math.max(1, resources / 1_000_000);
+function measure(structure: string, resources: number, store: Store, { keyOf, value }: Sample = SAMPLE) {
+  makeKeys(200_000, keyOf);
+  const keysS = makeKeys(Math.min(resources, 1_000_000), keyOf) * Math.max(1, resources / 1_000_000);
   const rate = (seconds: number) => Math.round(resources / Math.max(seconds - keysS, 1e-9));
   const each = (run: (key: string) => void, from = 0) =>
     secondsOf(() => {
@@ -80,7 +97,7 @@ function measure(structure: string, resources: number, store: Store) {
     });
   let found = 0;
   const look = (key: string): void => {
-    if (store.get(key)?.length === VALUE_BYTES) found++;
+    if (store.get(key)?.length === value.length) found++;
   };
   const before = usedBytes();
   const inserts = rate(each((key) => store.set(key, value)));
@@ -121,6 +138,21 @@ function measureMap(resources: number): Figures {
   return { ...figures, restores: null, overlayed: null };
 }
 
+function measureLedger(resources: number): Figures {
+  const state = new OwnedState({ topic: 'ledger', partition: 0, maxBytes: 16 * GIB });
+  const receiptId = `rc_${'a'.repeat(32)}`;
+  const value = encodeEntry({
+    kind: 'done',
+    fingerprint: 'f'.repeat(32),
+    receiptId,
+    atMs: NOW_MS,
+    vendorId: '5a8f1c2e9b1d4e0012ab34cd',
+  });
+  const figures = measure('ledger', resources, state, { keyOf: identityOf, value });
+  process.stderr.write(`ledger: ${value.length} bytes a value, counted ${state.bytes / resources} each\n`);
+  return { ...figures, restores: null, overlayed: null };
+}
+
 /** One key buffer rewritten for each record: its making is next to nothing, and left in. */
 function measureRestore(resources: number): number {
   const table = new StateTable({ maxBytes: 16 * GIB });
@@ -148,7 +180,7 @@ function measureOverlay(table: StateTable, keys: number): number {
       if (overlay.size === OVERLAY_BATCH) overlay.apply(NOW_MS);
     }
   });
-  return Math.round(keys / (seconds - makeKeys(keys)));
+  return Math.round(keys / (seconds - makeKeys(keys, keyOf)));
 }
 
 function runCase(name: string, resources: number): Figures {
@@ -182,6 +214,7 @@ const { values } = parseArgs({
   options: {
     sizes: { type: 'string', default: '1000000,10000000' },
     'map-sizes': { type: 'string', default: '1000000' },
+    'ledger-sizes': { type: 'string', default: '1000000' },
     case: { type: 'string' },
   },
 });
@@ -193,12 +226,14 @@ const numbers = (list: string) =>
 
 if (values.case !== undefined) {
   const [name, resources] = values.case.split(':');
-  const figures = name === 'map' ? measureMap(Number(resources)) : measureTable(Number(resources));
+  const measured = { map: measureMap, ledger: measureLedger, table: measureTable }[name as 'map' | 'ledger' | 'table'];
+  const figures = measured(Number(resources));
   process.stdout.write(JSON.stringify(figures));
 } else {
   const figures = [
     ...numbers(values.sizes).map((size) => runCase('table', size)),
     ...numbers(values['map-sizes']).map((size) => runCase('map', size)),
+    ...numbers(values['ledger-sizes']).map((size) => runCase('ledger', size)),
   ];
   process.stdout.write(`${table(figures)}\n${JSON.stringify(figures)}\n`);
 }

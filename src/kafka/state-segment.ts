@@ -64,6 +64,12 @@ export class StateSegment {
     return at < 0 ? undefined : this.#arena.read(this.#slots[at + CELL] as number);
   }
 
+  /** Of the slot, counted from 0; undefined when it is empty. */
+  valueAt(slot: number): Buffer | undefined {
+    const at = slot * SLOT_WORDS;
+    return this.#slots[at + HIGH] === 0 ? undefined : this.#arena.read(this.#slots[at + CELL] as number);
+  }
+
   set(low: number, high: number, value: Uint8Array, minute: number): void {
     const at = this.#find(low, high);
     if (at < 0) this.#insert(low, high, value, minute);

@@ -86,6 +86,17 @@ export class StateTable {
     return deleted;
   }
 
+  /** All values, as views that are valid until the next change. Those that a change moves meanwhile may be missed or repeated. */
+  *values(): Generator<Buffer> {
+    for (let index = 0; index < SEGMENTS; index++) {
+      // Looked up each time: a segment may be made or grow between two of its values.
+      for (let slot = 0; slot < (this.#segments[index]?.capacity ?? 0); slot++) {
+        const value = this.#segments[index]?.valueAt(slot);
+        if (value !== undefined) yield value;
+      }
+    }
+  }
+
   /** One record of the state topic: a value, or null for a tombstone. */
   restore(key: Uint8Array, value: Uint8Array | null, timestampMs: number): void {
     if (value === null) this.delete(key);
