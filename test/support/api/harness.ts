@@ -81,7 +81,7 @@ export async function startApi(options: HarnessOptions = {}) {
     const isJson = String(response.headers['content-type']).startsWith('application/json');
     return {
       status: response.statusCode,
-      body: isJson ? JSON.parse(response.body) : null,
+      body: isJson && response.body !== '' ? JSON.parse(response.body) : null,
       text: response.body,
       headers: response.headers as Called['headers'],
     };
