@@ -23,6 +23,8 @@ export const HEADER = {
   sourceTopic: 'source_topic',
   sourcePartition: 'source_partition',
   sourceOffset: 'source_offset',
+  /** On dead letters that have another key than their record had. */
+  sourceKey: 'source_key',
   /** On commands: with tenant and connection, who to tell should the value be unreadable. */
   commandId: 'command_id',
   /** On records of the commands topic that are no commands: `answer`. */

@@ -39,6 +39,7 @@ export class Outbox {
   #isCommitting = false;
   #hasFailed = false;
   #committedOffset: number | null = null;
+  #looks = 0;
 
   constructor(options: OutboxOptions) {
     this.#options = options;
@@ -53,8 +54,11 @@ export class Outbox {
     readonly change?: LedgerChange | null;
     readonly append?: Append;
     readonly afterwards?: () => void;
+    /** At the age of so many entries more. */
+    readonly looks?: number;
   }): void {
-    const { change, append, afterwards } = staged;
+    const { change, append, afterwards, looks = 0 } = staged;
+    this.#looks += looks;
     if (change) this.#changes.set(change.identity, this.#options.ledger.stage(change));
     if (append !== undefined) this.#appends.push(append);
     if (afterwards !== undefined) this.#afterwards.push(afterwards);
@@ -88,7 +92,8 @@ export class Outbox {
     if (now === undefined) throw new TypeError('The partition has no progress');
     const changes = this.#changes.set(PROGRESS_KEY, encodeProgress(now));
     // Faster than entries can come in.
-    const looks = FEWEST_LOOKS + 2 * changes.size;
+    const looks = FEWEST_LOOKS + 2 * changes.size + this.#looks;
+    this.#looks = 0;
     for (const identity of ledger.forgettable(clock.nowMs(), looks)) changes.set(identity, null);
     const [appends, afterwards, snapshot] = [this.#appends, this.#afterwards, ledger.snapshot()];
     this.#changes = new Map();

@@ -42,6 +42,9 @@ const PREPARE_RETRY_MS = 1000;
 /** A read back holds its lane, and a slot; what finds no budget in this time is tried again later. */
 const READ_WAIT_MS = 10_000;
 const MAX_ERROR_MESSAGE_CHARS = 500;
+/** While the ledger is full. */
+const FULL_RETRY_MS = 1000;
+const FULL_LOOKS = 5000;
 
 interface AtWork {
   readonly work: CommandWork;
@@ -81,6 +84,8 @@ export class PartitionSink {
   readonly #ending: AbortSignal;
   #failure: { readonly error: unknown } | undefined;
   #isStopping = false;
+  #isFull = false;
+  #isLooking = false;
 
   constructor(shared: Shared, owned: OwnedPartition) {
     this.#shared = shared;
@@ -118,6 +123,7 @@ export class PartitionSink {
     }
     await this.#drain();
     for (const { ticket } of lanes.revoke(partition)) lanes.settle(ticket); // their slots are free
+    if (this.#isFull) this.#shared.observer.full?.(partition, false); // here it stands in nobody's way any more
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 
@@ -136,7 +142,14 @@ export class PartitionSink {
 
   #begin(work: CommandWork, ticket: Ticket): void {
     const sent = { firstSentAtMs: null, lastSentAtMs: null };
-    const atWork: AtWork = { work, ticket, life: newLife(work.live, this.#owned.epoch), rev: null, sent, place: new LimitPlace(this.#shared.quota) };
+    const atWork: AtWork = {
+      work,
+      ticket,
+      life: newLife(work.live, this.#owned.epoch),
+      rev: null,
+      sent,
+      place: new LimitPlace(this.#shared.quota),
+    };
     this.#works.set(ticket.offset, atWork);
     this.#tell(atWork, { kind: 'validated' });
     this.#tell(atWork, { kind: 'turn' });
@@ -222,7 +235,7 @@ export class PartitionSink {
       const recordBytes = lanes.queuedBytes(partition) + bytes;
       const { stateBytes } = this.#owned;
       const room = { bytes: stateBytes, maxBytes: settings.stateMaxBytes, atWork: this.#works.size, recordBytes };
-      if (!hasRoom(room)) return false;
+      if (!this.#noteRoom(hasRoom(room))) return false;
       return lanes.offer({ partition, offset, lane: work.lane, value: work, bytes }) !== 'full';
     }
     const skipped = lanes.skip(partition, offset);
@@ -230,6 +243,23 @@ export class PartitionSink {
     if (admission.kind === 'refused') this.#stageReceipt(refusalReceipt(admission.refusal, this.#nowMs), null);
     else this.#bury(record, admission);
     return true;
+  }
+
+  /** A full ledger is told of, and looked through for what may be forgotten, until there is room: nothing else would wake us. */
+  #noteRoom(hasRoom: boolean): boolean {
+    const { clock, observer } = this.#shared;
+    if (hasRoom === this.#isFull) {
+      this.#isFull = !hasRoom;
+      observer.full?.(this.#owned.partition, this.#isFull);
+    }
+    if (hasRoom || this.#isLooking) return hasRoom;
+    this.#isLooking = true;
+    this.#outbox.stage({ looks: FULL_LOOKS });
+    void clock.sleep(FULL_RETRY_MS, this.#ending).then(() => {
+      this.#isLooking = false;
+      this.#changed.wake();
+    });
+    return false;
   }
 
   #bury(record: LogRecord, { code, message }: Omit<Extract<Admission, { kind: 'dead' }>, 'kind'>): void {
@@ -242,6 +272,7 @@ export class PartitionSink {
       [HEADER.sourceTopic]: topic,
       [HEADER.sourcePartition]: String(partition),
       [HEADER.sourceOffset]: String(offset),
+      ...(record.key === null ? {} : { [HEADER.sourceKey]: record.key }),
     };
     // Not under its own key, which may be any bytes at all.
     const append = { topic: topics.dead, key: Buffer.from(`${topic}/${partition}`), value: record.value, headers };
@@ -419,13 +450,22 @@ export class PartitionSink {
       if (client instanceof CodedError) {
         return { kind: 'failed_final', code: client.code, message: client.message } as const;
       }
-      const asking: Asking = { client, nowMs: () => this.#nowMs, waitMs, maySend: mayCall, signal };
+      const asking: Asking = { ...this.#asking(atWork.work, client, signal), waitMs, maySend: mayCall };
       const called = await carryOut(command, externalId, asking);
       atWork.place.called(called.left);
       if (called.wrote !== null) this.#note(atWork, called.wrote);
       return called.outcome;
     });
+    const { connection } = atWork.work;
+    if (outcome.kind === 'applied' && !outcome.unchanged) this.#shared.observer.succeeded?.(connection);
+    if (outcome.kind === 'ambiguous') this.#shared.observer.ambiguous?.(connection);
     this.#tell(atWork, { kind: 'answered', ask, outcome });
+  }
+
+  #asking({ connection }: CommandWork, client: KustomerClient, signal: AbortSignal) {
+    const { observer } = this.#shared;
+    const faulted: Asking['faulted'] = (fault, message) => observer.faulted?.(connection, fault, message);
+    return { client, signal, faulted, nowMs: () => this.#nowMs };
   }
 
   #note(atWork: AtWork, { rev, atMs }: { readonly rev: number | null; readonly atMs: number }): void {
@@ -448,7 +488,7 @@ export class PartitionSink {
       const client = this.#clientOf(work);
       if (client instanceof CodedError) return { kind: 'unreadable', message: client.message } as const;
       const maySend = () => !signal.aborted;
-      const asking: Asking = { client, nowMs: () => this.#nowMs, waitMs: () => READ_WAIT_MS, maySend, signal };
+      const asking: Asking = { ...this.#asking(work, client, signal), waitMs: () => READ_WAIT_MS, maySend };
       return lookBack(work.command, context, asking);
     });
     this.#tell(atWork, { kind: 'read', ask, result });

@@ -11,6 +11,7 @@ import type { Answer } from '../answers/answer.ts';
 import type { AnswerMac } from '../answers/mac.ts';
 import type { LaneLimits } from '../lanes.ts';
 import type { LifecycleConfig } from '../lifecycle/config.ts';
+import type { ConnectionFault } from '../outcome.ts';
 import type { SinkQuota } from '../quota/port.ts';
 
 export interface SinkConnections {
@@ -42,6 +43,14 @@ export interface SinkObserver {
   buried(code: ErrorCode): void;
   /** Committed: a person answered what waits no more, or not for that. */
   answerIgnored(answer: Answer, why: string): void;
+  /** A write left and its answer is missing. */
+  ambiguous?(connection: Connection): void;
+  /** Kustomer said something of the connection as a whole, whatever becomes of the command. */
+  faulted?(connection: Connection, fault: ConnectionFault, message: string): void;
+  /** A write through it was done. */
+  succeeded?(connection: Connection): void;
+  /** The ledger of the partition has no room for another command, or has again. */
+  full?(partition: number, isFull: boolean): void;
 }
 
 export interface SinkSettings {

@@ -9,7 +9,7 @@ import type { Failure, Outcome } from '../../kustomer/client/outcome.ts';
 import type { ReadBackContext } from '../actions/action.ts';
 import { vendorIdOf } from '../actions/sights.ts';
 import type { CallOutcome, ReadResult } from '../lifecycle/outcome.ts';
-import { judge } from '../outcome.ts';
+import { type ConnectionFault, judge } from '../outcome.ts';
 import {
   type Ask,
   hear,
@@ -29,6 +29,8 @@ export interface Asking {
   readonly maySend: () => boolean;
   /** Closes the connection. */
   readonly signal: AbortSignal;
+  /** Told what is wrong with the connection as a whole, whichever request it was that learned it. */
+  readonly faulted: (fault: ConnectionFault, message: string) => void;
 }
 
 /** `wrote`: the write itself was handed over, with the revision it was decided on. */
@@ -88,13 +90,16 @@ function isAsk(move: { readonly do: string }): move is Ask {
   return move.do === 'ask';
 }
 
-function request(
+async function request(
   { request, link = null }: Pick<Ask, 'request'> & { readonly link?: string | null },
-  { client, waitMs, maySend, signal }: Asking,
+  { client, waitMs, maySend, signal, faulted }: Asking,
 ): Promise<Outcome<unknown>> {
   const { path, query, ...rest } = request;
   const target = link === null ? { path, ...(query === undefined ? {} : { query }) } : { path: { link } };
-  return client.call({ ...rest, ...target, lane: 'writes', waitMs: waitMs(), maySend, signal });
+  const outcome = await client.call({ ...rest, ...target, lane: 'writes', waitMs: waitMs(), maySend, signal });
+  const { connectionFault, message } = judge(outcome);
+  if (connectionFault !== null) faulted(connectionFault, message);
+  return outcome;
 }
 
 /** What the table says of an answer, as the life of the command goes on from it. */
