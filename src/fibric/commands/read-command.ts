@@ -161,7 +161,7 @@ function checkKeys(
     reader.complain(
       'key',
       'mismatch',
-      'of the record is not the lane of the arguments (conversation id, or call:<id>)',
+      'of the record is not the lane of the arguments (conversation id; call:<id> for a call)',
     );
   }
   return laneKey;
