@@ -40,7 +40,8 @@ export interface VendorObject {
 
 /**
  * How it ended. ALERT stands for what a person has approved: it went on as ALLOW does, under the rule that asked for the
- * person. A refusal that no policy spoke (an invalid command, a conflict of keys, an expired approval) is BLOCK too.
+ * person. A refusal that no policy spoke (an invalid command, a conflict of keys, an expired approval) is BLOCK too; but not
+ * one by the action itself, which read how things stand and would not do it: the policy had let it through, and is cited so.
  */
 export type Disposed =
   | {
@@ -52,6 +53,12 @@ export type Disposed =
     }
   | { readonly outcome: 'failed'; readonly verdict: Verdict<'ALLOW' | 'ALERT'>; readonly error: ReceiptError }
   | { readonly outcome: 'refused'; readonly verdict: Verdict<'BLOCK'>; readonly error: ReceiptError }
+  | {
+      readonly outcome: 'refused';
+      readonly declinedBy: 'action';
+      readonly verdict: Verdict<'ALLOW' | 'ALERT'>;
+      readonly error: ReceiptError;
+    }
   | { readonly outcome: 'deduplicated'; readonly verdict: Verdict<'DEDUP'>; readonly firstReceiptId: string }
   /** With the verdict it would have had live. */
   | { readonly outcome: 'dry_run'; readonly verdict: Verdict; readonly error?: ReceiptError };

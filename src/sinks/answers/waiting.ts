@@ -6,7 +6,6 @@
  * W3 the memory is bounded (WaitingTable); a partition that misses something is read again when there is room
  */
 import { randomUUID } from 'node:crypto';
-import type { BaseLogger } from 'pino';
 import { CodedError, hasCode } from '../../base/errors.ts';
 import type { WireCommand } from '../../fibric/commands/command.ts';
 import type { Follow, Log, LogRecord, PartitionReader } from '../../kafka/port.ts';
@@ -17,10 +16,16 @@ import { type Waiting, type WaitingBounds, WaitingTable } from './waiting-table.
 
 export type { Waiting } from './waiting-table.ts';
 
+/** As pino's. */
+export interface WaitingLogger {
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
 export interface WaitingOptions {
   readonly log: Log;
   readonly topics: Pick<TopicNames, 'ledger'>;
-  readonly logger: Pick<BaseLogger, 'info' | 'warn' | 'error'>;
+  readonly logger: WaitingLogger;
   /** Of commands. */
   readonly decoder: { prepare(record: Buffer): Promise<void> | undefined; decode(record: Buffer): unknown };
   readonly bounds?: WaitingBounds;

@@ -152,7 +152,8 @@ export function finishUndone(
   const isHeldHere = entry?.kind === 'in_flight' || entry?.kind === 'held';
   const move = isHeldHere ? ({ kind: 'fail', atMs: context.at.nowMs, code, epoch, proof } as const) : null;
   return finish(life, context, move, {
-    decision: blocked ? 'BLOCK' : decisionOf(life),
+    // What was given up before any call was refused by our rules, though no policy spoke.
+    decision: blocked || (attempts === 0 && !declined) ? 'BLOCK' : decisionOf(life),
     outcome: blocked || declined || attempts === 0 ? 'refused' : 'failed',
     code,
     message,

@@ -59,7 +59,7 @@ export function finishedReceipt(work: CommandWork, facts: ReceiptFacts, sent: Se
   });
 }
 
-/** What was refused is BLOCK whoever said so, and what failed had been let through: see `Disposed`. */
+/** What failed had been let through, and so had what the action itself declined: see `Disposed`. */
 function disposedOf({ command }: CommandWork, facts: ReceiptFacts): Disposed {
   const { outcome, decision, policy, unchanged, vendorId, firstReceiptId } = facts;
   const said = { rule: policy.rule, tier: policy.tier };
@@ -77,7 +77,9 @@ function disposedOf({ command }: CommandWork, facts: ReceiptFacts): Disposed {
     case 'failed':
       return { outcome, verdict: letThrough, error: known };
     case 'refused':
-      return { outcome, verdict: { decision: 'BLOCK', ...said }, error: known };
+      return decision === 'BLOCK'
+        ? { outcome, verdict: { decision, ...said }, error: known }
+        : { outcome, declinedBy: 'action', verdict: letThrough, error: known };
     case 'deduplicated':
       return { outcome, verdict: { decision: 'DEDUP', ...said }, firstReceiptId: firstReceiptId as string };
     case 'dry_run':

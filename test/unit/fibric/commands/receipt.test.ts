@@ -95,6 +95,11 @@ describe('a receipt', () => {
       { outcome: 'refused', verdict: { rule: null }, error: { code: 'policy_blocked', next_step: 'See Kustomer.' } },
     ],
     [
+      'what the action itself declined had been allowed',
+      { outcome: 'refused', declinedBy: 'action', verdict: allow, error: error('merged', 'conversation_merged') },
+      { outcome: 'refused', verdict: allow, vendor: null, error: { code: 'conversation_merged' } },
+    ],
+    [
       'a failure after ALLOW has no vendor object',
       { outcome: 'failed', verdict: allow, error: error('gone') },
       { outcome: 'failed', vendor: null, first_receipt_id: null, error: { message: 'gone', problems: [] } },
@@ -113,6 +118,18 @@ describe('a receipt', () => {
     const receipt = makeReceipt({ ...input, disposed });
     expect(receipt).toMatchObject(expected);
     expect(createReceiptType().isValid(receipt)).toBe(true);
+  });
+
+  it('cannot say together what contradicts itself (T2)', () => {
+    // @ts-expect-error what a policy allowed is refused by nobody but the action
+    const refused: Disposed = { outcome: 'refused', verdict: allow, error: error('no') };
+    // @ts-expect-error a failure was let through
+    const failed: Disposed = {
+      outcome: 'failed',
+      verdict: { decision: 'BLOCK', rule: null, tier: null },
+      error: error('no'),
+    };
+    expect([refused.outcome, failed.outcome]).toEqual(['refused', 'failed']);
   });
 
   it('is made of an invalid command and of bytes nobody can read as well', () => {

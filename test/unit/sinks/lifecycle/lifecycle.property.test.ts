@@ -70,7 +70,6 @@ const EXPECTED = [
   'ALLOW failed kustomer_conflict',
   'ALLOW failed kustomer_refused',
   'ALLOW failed outcome_unknown',
-  'ALLOW refused deadline_passed',
   'ALERT applied',
   'ALERT applied, read back',
   'ALERT dry_run',

@@ -71,18 +71,56 @@ describe('a live command', () => {
       }),
     );
     const all = await receipts(4);
-    expect(all.map(({ outcome, capability }) => `${outcome} ${capability}`)).toEqual([
+    const done = all.map(({ outcome, capability }) => `${outcome} ${capability}`);
+    // A call has a lane of its own.
+    expect(done.filter((one) => !one.endsWith('call.status.write'))).toEqual([
       'applied conversation.note.write',
       'applied conversation.status.write',
       'applied conversation.assignment.write',
-      'applied call.status.write',
     ]);
-    expect(org.writes.list().map(({ operation }) => operation)).toEqual([
+    expect(done).toContain('applied call.status.write');
+    const written = org.writes.list().map(({ operation }) => operation);
+    expect(written.filter((one) => !one.endsWith('/messages'))).toEqual([
       'POST /v1/conversations/:id/notes',
       'PATCH /v1/conversations/:id',
       'PATCH /v1/conversations/:id',
-      'POST /v1/conversations/:id/messages',
     ]);
+    expect(written).toContain('POST /v1/conversations/:id/messages');
+  });
+
+  it('of one call has one ledger, whether or not it names the conversation', async () => {
+    const { house, org, conversation, receipts } = await setUp();
+    const customer_id = conversation.relationships['customer']?.data?.id;
+    const call = { call_id: 'CA-1', customer_id, state: 'completed', direction: 'in' };
+    const named = { ...call, conversation_id: conversation.id };
+    const capability = 'call.status.write';
+    await house.start();
+    await house.send(
+      house.command({ capability, args: named, idempotencyKey: 'k' }),
+      house.command({ capability, args: named, idempotencyKey: 'k' }),
+      house.command({ capability, args: call, idempotencyKey: 'k' }),
+    );
+    const all = await receipts(3);
+    expect(all.map(({ outcome, error }) => error?.code ?? outcome)).toEqual([
+      'applied',
+      'deduplicated',
+      'idempotency_conflict',
+    ]);
+    expect(org.writes.count).toBe(1);
+  });
+
+  it('that its action declines was allowed all the same: the receipt says both', async () => {
+    const { house, org, receipts } = await setUp();
+    const args = { call_id: 'CA-1', phone: '+15550000000', direction: 'in', state: 'completed' };
+    await house.start();
+    await house.send(house.command({ capability: 'call.status.write', args }));
+    const [receipt] = await receipts(1);
+    expect(receipt).toMatchObject({
+      outcome: 'refused',
+      verdict: { decision: 'ALLOW', rule: 'allow: call.status.write' },
+      error: { code: 'customer_not_found' },
+    });
+    expect(org.writes.count).toBe(0);
   });
 
   it('whose answer is lost after the effect is read back, not sent again', async () => {
