@@ -1,8 +1,8 @@
 /**
  * The service: starts the roles asked for behind one HTTP server, reports their health, and stops them in order.
  *
- * Shutdown: not ready → no new webhooks → open ones get their answer → the producer drains → transactions settle and
- * the group is left → clients close. Bounded by SHUTDOWN_MS; what is late is reported and left to the broker's timeouts,
+ * Shutdown: not ready → no new webhooks, no new calls → open ones get their answer → the producer drains, transactions settle
+ * and groups are left → clients close. Bounded by SHUTDOWN_MS; what is late is reported and left to the broker's timeouts,
  * which lose nothing.
  */
 import type { AddressInfo } from 'node:net';
@@ -11,11 +11,13 @@ import { CodedError } from '../base/errors.ts';
 import type { Envelope } from '../fibric/envelope.ts';
 import type { ReceiverCounters } from '../ingest/counters.ts';
 import type { Log } from '../kafka/port.ts';
+import { type ActCodec, openActing } from './acting.ts';
 import type { ConnectionStore } from './control/store.ts';
 import { startIngestRole } from './roles/ingest.ts';
 import { startPolling } from './roles/polling.ts';
 import { startProcessRole } from './roles/process.ts';
 import type { RoleName } from './roles/role.ts';
+import { startSinkRole } from './roles/sink.ts';
 import type { Settings } from './settings.ts';
 import type { Logger, Metrics } from './telemetry.ts';
 import { openVendor } from './vendor.ts';
@@ -28,6 +30,8 @@ export interface ServiceOptions {
   readonly metrics: Metrics;
   readonly connections: ConnectionStore;
   readonly encode: (envelope: Envelope) => Buffer;
+  /** For roles that act. */
+  readonly act?: ActCodec;
   /** A programming error, or a client gone for good: the process must end non-zero. */
   readonly crashed: (error: unknown) => void;
   /** Where to listen, if not where the settings say; `shared`: other threads of this process listen there too. */
@@ -55,12 +59,15 @@ export interface ServiceHealth {
 /** A role, or what several of them share: started before them, closed after them. */
 interface Part {
   readonly name: string;
+  readonly shared?: true;
   health(): { readonly ready: boolean; readonly detail: unknown };
   close(): Promise<void>;
 }
 
 /** Roles that call Kustomer. */
-const CALLERS: readonly RoleName[] = ['poll'];
+const CALLERS: readonly RoleName[] = ['poll', 'sink'];
+/** Roles that act. */
+const ACTORS: readonly RoleName[] = ['sink'];
 
 export async function startService(options: ServiceOptions): Promise<Service> {
   const { settings, logger, metrics, connections } = options;
@@ -76,7 +83,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   };
   // Parts that have started must not outlive a failed start: they would retry in the background for ever.
   const abandon = async (error: unknown): Promise<never> => {
-    const closing = closeInOrder([...parts].reverse(), async () => undefined);
+    const closing = closeInOrder(parts, async () => undefined);
     await withinDeadline(closing, settings.shutdownMs).catch((err) =>
       logger.warn({ event: 'service.abandoned', err }, 'some parts did not close cleanly'),
     );
@@ -100,7 +107,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     health,
     close: async () => {
       stopping = true;
-      const closing = closeInOrder([...parts].reverse(), started.close);
+      const closing = closeInOrder(parts, started.close);
       await withinDeadline(closing, settings.shutdownMs);
     },
   };
@@ -128,8 +135,15 @@ async function start(options: ServiceOptions, parts: Part[]): Promise<Server> {
   const received = () => (options.whole === undefined ? counters : undefined);
   if (CALLERS.some(has)) {
     const vendor = await openVendor(options);
-    parts.push({ name: 'vendor', health: vendor.health, close: vendor.close });
+    parts.push({ name: 'vendor', shared: true, health: vendor.health, close: vendor.close });
     if (has('poll')) parts.push(await startPolling({ ...options, clients: vendor.clients, received }));
+    if (ACTORS.some(has)) {
+      const { act: codec } = options;
+      if (codec === undefined) throw new TypeError('Roles that act need a codec');
+      const acting = await openActing(options);
+      parts.push({ name: 'acting', shared: true, health: acting.health, close: acting.close });
+      if (has('sink')) parts.push(await startSinkRole({ ...options, clients: vendor.clients, acting, codec }));
+    }
   }
   if (has('ingest')) {
     const ingest = await startIngestRole(options);
@@ -169,11 +183,14 @@ function addHealthRoutes(
   app.get('/metrics', async (_request, reply) => reply.type(contentType).send(await whole.metrics()));
 }
 
+/** Roles side by side: each has in flight what may take a while, and together they have one deadline. */
 async function closeInOrder(parts: readonly Part[], closeServer: () => Promise<void>): Promise<void> {
   const errors: unknown[] = [];
-  for (const close of [...parts.map((part) => () => part.close()), closeServer]) {
-    await close().catch((error) => errors.push(error));
-  }
+  const close = (one: () => Promise<void>) => one().catch((error) => errors.push(error));
+  const roles = parts.filter(({ shared }) => shared !== true);
+  await Promise.all(roles.map((role) => close(() => role.close())));
+  for (const part of parts.filter(({ shared }) => shared === true).reverse()) await close(() => part.close());
+  await close(closeServer);
   if (errors.length > 0) throw new AggregateError(errors, 'Some parts did not close cleanly');
 }
 

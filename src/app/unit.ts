@@ -6,7 +6,8 @@ import { aborted } from '../base/aborted.ts';
 import { createEnvelopeType } from '../fibric/avro.ts';
 import type { Log } from '../kafka/port.ts';
 import { WireEncoder } from '../kafka/wire.ts';
-import { openControl } from './control/open.ts';
+import { createActCodec } from './acting.ts';
+import { masterKeysOf, openControl } from './control/open.ts';
 import { openLog } from './log.ts';
 import { tellingMeanwhile } from './patience.ts';
 import type { RoleName } from './roles/role.ts';
@@ -73,9 +74,13 @@ async function startUp(options: UnitOptions, log: Log, crashed: (error: unknown)
         'Kafka does not answer yet, trying again…',
       ),
   });
-  const kinds: readonly SchemaKind[] = roles.includes('process') ? ['envelope'] : [];
+  const kinds: readonly SchemaKind[] = [
+    ...(roles.includes('process') ? (['envelope'] as const) : []),
+    ...(roles.includes('sink') ? (['receipt'] as const) : []),
+  ];
+  const registry = openRegistry(settings);
   const ids = await lookUpSchemaIds(kinds, {
-    registry: openRegistry(settings),
+    registry,
     clock: log.clock,
     logger,
     signal,
@@ -83,7 +88,11 @@ async function startUp(options: UnitOptions, log: Log, crashed: (error: unknown)
   });
   const encoder = new WireEncoder({ schemaId: ids.envelope ?? 0, type: createEnvelopeType() });
   const encode = encoder.encode.bind(encoder);
-  const shared = { settings, roles, log, logger, metrics, connections, encode, crashed };
+  const act =
+    ids.receipt === undefined
+      ? undefined
+      : createActCodec({ registry, ids: { receipt: ids.receipt }, masterKeys: await masterKeysOf(settings) });
+  const shared = { settings, roles, log, logger, metrics, connections, encode, crashed, ...(act && { act }) };
   const service = await startService({ ...shared, ...(at && { at }), ...(whole && { whole }) });
   const close = async () => {
     await service.close();

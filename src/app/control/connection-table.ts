@@ -86,6 +86,11 @@ export class ConnectionTable {
     return oldest?.connection;
   }
 
+  /** Every connection without its secrets, whether they can be opened here or not. */
+  described(): readonly Connection[] {
+    return [...this.#claims.keys()].flatMap((connectionId) => this.describe(connectionId) ?? []);
+  }
+
   /** Exists, but its latest record cannot be read here. */
   unreadable(connectionId: string): boolean {
     return this.#claims.get(connectionId)?.[0]?.kind === 'unreadable';

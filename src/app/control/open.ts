@@ -15,8 +15,13 @@ export interface OpenControlOptions {
   readonly onProblem?: (problem: Problem) => void;
 }
 
+/** The newest first. */
+export function masterKeysOf(settings: Settings): Promise<readonly Buffer[]> {
+  return loadMasterKeys({ CN_MASTER_KEY_FILE: settings.masterKeyFile, CN_MASTER_KEY: settings.masterKey });
+}
+
 export async function openControl({ settings, ...options }: OpenControlOptions): Promise<ConnectionStore> {
-  const keys = await loadMasterKeys({ CN_MASTER_KEY_FILE: settings.masterKeyFile, CN_MASTER_KEY: settings.masterKey });
+  const keys = await masterKeysOf(settings);
   return openConnectionStore({ ...options, topics: topicNames(settings.topicPrefix), keyring: createKeyring(keys) });
 }
 

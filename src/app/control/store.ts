@@ -61,6 +61,8 @@ export interface ConnectionStore {
   get(connectionId: string): ConnectionWithTokens | undefined;
   /** The connection without its secrets, also where those cannot be opened. The same object until it changes. */
   describe(connectionId: string): Connection | undefined;
+  /** All of them without their secrets, also those whose secrets cannot be opened. */
+  described(): readonly Connection[];
   /** The connection exists, but its latest record cannot be read here. */
   unreadable(connectionId: string): boolean;
   list(): readonly ConnectionWithTokens[];
@@ -171,6 +173,7 @@ export async function openConnectionStore(options: ConnectionStoreOptions): Prom
   return {
     get: (connectionId) => table.get(connectionId),
     describe: (connectionId) => table.describe(connectionId),
+    described: () => table.described(),
     unreadable: (connectionId) => table.unreadable(connectionId),
     list: () => table.list().map(({ connection }) => connection),
     add: (change) =>

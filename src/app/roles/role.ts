@@ -7,5 +7,5 @@ export interface Role {
   close(): Promise<void>;
 }
 
-export const ROLE_NAMES = ['ingest', 'process', 'poll'] as const;
+export const ROLE_NAMES = ['ingest', 'process', 'poll', 'sink'] as const;
 export type RoleName = (typeof ROLE_NAMES)[number];
