@@ -69,8 +69,13 @@ export type ActionResult =
   /** Nothing was published. */
   | { readonly kind: 'invalid'; readonly problems: readonly Problem[] }
   | { readonly kind: 'disposed'; readonly commandId: string; readonly receipt: WireReceipt }
-  /** Published; its receipt did not come in time. */
-  | { readonly kind: 'pending'; readonly commandId: string };
+  /** Published; its receipt did not come in time, or waits for a person. */
+  | {
+      readonly kind: 'pending';
+      readonly commandId: string;
+      /** The approval, or what was parked. */
+      readonly waiting?: { readonly id: string; readonly kind: 'held' | 'parked' };
+    };
 
 /** Implemented in `data/`. */
 export interface ActionsPort {

@@ -81,9 +81,9 @@ export class Flow {
     while (this.#isBehind(partition) && !signal.aborted) {
       const from = this.#positions[partition] as number;
       const ring = this.#source.ring(partition);
-      const kept = ring.slice(from, ring.to, PIECE_RECORDS);
+      const kept = piece(ring.slice(from, ring.to, PIECE_RECORDS));
       if (kept === null) await this.#readPast(partition, from, Math.min(ring.from, from + WINDOW_OFFSETS), signal);
-      else this.#take(partition, kept, kept.length < PIECE_RECORDS ? ring.to : null);
+      else this.#take(partition, kept.records, kept.isFull ? null : ring.to);
     }
   }
 
@@ -108,4 +108,16 @@ export class Flow {
     this.#pieces[partition] = { records, at: 0 };
     this.#positions[partition] = end ?? (records.at(-1) as LogRecord).offset + 1;
   }
+}
+
+/** What would outlive its place in the ring for as long as a slow reader holds it, so it is bounded too. */
+function piece(records: readonly LogRecord[] | null): { records: readonly LogRecord[]; isFull: boolean } | null {
+  if (records === null) return null;
+  let bytes = 0;
+  const full = records.findIndex((record) => {
+    bytes += sizeOf(record);
+    return bytes >= PIECE_BYTES;
+  });
+  if (full !== -1) return { records: records.slice(0, full + 1), isFull: true };
+  return { records, isFull: records.length >= PIECE_RECORDS };
 }
