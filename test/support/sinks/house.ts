@@ -23,6 +23,7 @@ import { createAnswerMac } from '../../../src/sinks/answers/mac.ts';
 import { LIFECYCLE_DEFAULTS, type LifecycleConfig } from '../../../src/sinks/lifecycle/config.ts';
 import { NO_QUOTA } from '../../../src/sinks/quota/port.ts';
 import { SINK_DEFAULTS, Sink } from '../../../src/sinks/runner/sink.ts';
+import { type LimitOptions, type Limits, limitTopics, openLimits } from './limits.ts';
 
 export const TENANT = 't_acme';
 export const ANSWER_MAC = createAnswerMac([Buffer.alloc(32, 7)]);
@@ -87,6 +88,8 @@ export interface HouseOptions {
   /** Where short times would be in the way. */
   readonly lifecycle?: LifecycleConfig;
   readonly timeouts?: Partial<Timeouts>;
+  /** Absent = no rule has one. */
+  readonly limits?: LimitOptions;
   readonly approvalTtlMs?: number;
   /** Told beside `crashes` and `failures`: by a house that is a process of its own. */
   readonly tell?: (line: string) => void;
@@ -97,6 +100,7 @@ export interface SinkProcess {
   readonly sink: Sink;
   readonly worker: OwnerWorker;
   readonly client: KustomerClient;
+  readonly limits: Limits | null;
 }
 
 export class SinkHouse {
@@ -149,6 +153,7 @@ export class SinkHouse {
     const topics = { ...TOPIC_DEFAULTS, prefix: options.prefix ?? '', commandPartitions: options.partitions ?? 2 };
     const wanted = [names.commands, names.ledger, names.dead];
     const specs = [...fixedTopics(topics).filter(({ name }) => wanted.includes(name)), receiptsTopic(topics, TENANT)];
+    if (options.limits !== undefined) specs.push(...limitTopics(topics, names));
     const { admin } = house.#own;
     await admin.createTopics(specs);
     const reader = await house.#own.reader({ clientId: 'check', topics: specs.map(({ name }) => name) });
@@ -230,6 +235,7 @@ export class SinkHouse {
       exposed: new Set(WRITE_CAPABILITIES.map(({ name }) => name)),
       granted: new Map([['op-support', new Set(WRITE_CAPABILITIES.map(({ name }) => name))]]),
     };
+    const limits = this.#options.limits === undefined ? null : await openLimits(log, this.names, this.#options.limits);
     const sink = new Sink({
       topics: this.names,
       connections: {
@@ -241,7 +247,7 @@ export class SinkHouse {
         client: () => client,
       },
       policies: { of: () => this.#policies, grants: () => grants },
-      quota: NO_QUOTA,
+      quota: limits ?? NO_QUOTA,
       answers: ANSWER_MAC,
       decoder: new WireDecoder({
         readerType: this.#commandType as never,
@@ -298,7 +304,7 @@ export class SinkHouse {
         },
       },
     });
-    const started = { log, sink, worker, client };
+    const started = { log, sink, worker, client, limits };
     this.#processes.add(started);
     return started;
   }
@@ -307,6 +313,7 @@ export class SinkHouse {
   async stop(process: SinkProcess): Promise<void> {
     this.#processes.delete(process);
     await process.worker.close();
+    await process.limits?.book.close();
     await process.client.close();
     await process.log.close();
   }
