@@ -1,5 +1,6 @@
 /** What a write request is about, and what one that was applied did: read from its address, its body and its answer. */
 import type { ApiAnswer, Route } from '../api/route.ts';
+import type { Resource } from '../model/resource.ts';
 import type { Org } from '../org.ts';
 import type { AppliedWrite, WriteSubject } from './write-log.ts';
 
@@ -16,6 +17,9 @@ export function writeSubject(
 
 function laneOf(org: Org, path: string, id: string | undefined, body: unknown): string | null {
   const { notes, messages } = org.organisation;
+  const named =
+    path.endsWith('/messages') || path.startsWith('/v1/messages') ? externalIdOf(messages.get(id ?? ''), body) : null;
+  if (named !== null) return `message:${named}`;
   if (path.startsWith('/v1/conversations/:id')) return id ?? null;
   if (path === '/v1/notes/:id') return conversationOf(notes.get(id ?? ''));
   if (path === '/v1/messages/:id') return conversationOf(messages.get(id ?? ''));
@@ -23,6 +27,11 @@ function laneOf(org: Org, path: string, id: string | undefined, body: unknown): 
   const { conversation, customer } = Object(body) as { conversation?: unknown; customer?: unknown };
   if (typeof conversation === 'string') return conversation;
   return typeof customer === 'string' ? `customer:${customer}` : null;
+}
+
+/** One message is one thing, whichever conversation it is in, and whether or not it is there yet. */
+function externalIdOf(message: Resource | undefined, body: unknown): string | null {
+  return text(message?.attributes['externalId']) ?? text((Object(body) as { externalId?: unknown }).externalId);
 }
 
 interface Answered {

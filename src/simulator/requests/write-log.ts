@@ -1,11 +1,11 @@
 /**
  * The truth about writes: every one that was applied, in the order of its taking effect, whatever its caller was told; and
- * how many were under way at the same time for one conversation. Bounded: the oldest are forgotten.
+ * how many were under way at the same time for one conversation, or one named message. Bounded: the oldest are forgotten.
  */
 
 /** Who a write is about, as far as its address and body tell. */
 export interface WriteSubject {
-  /** The conversation, or `customer:<id>` for what makes a new one; null for writes about neither. */
+  /** The conversation, `message:<external id>`, or `customer:<id>` for what makes a new conversation; null for the rest. */
   readonly lane: string | null;
   /** `POST /v1/conversations/:id/notes` */
   readonly operation: string;

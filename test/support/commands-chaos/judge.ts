@@ -2,15 +2,15 @@
  * Whether a run kept its promises, from the commands, the receipts and Kustomer's own log of what took effect. Pure.
  *
  * J1 every command has one receipt, and every receipt a command
- * J2 of each conversation, what took effect is what the commands with `applied` asked for, in their order, each once;
+ * J2 of each lane (a conversation, or a call), what took effect is what the commands with `applied` asked for, in their order, each once;
  *    commands whose outcome nobody knows may have taken effect, once and in their place
- * J3 no two writes of a conversation were under way at once
+ * J3 no two writes of a lane were under way at once
  * J4 a first command is applied, a copy is deduplicated; anything else is told
  */
 
 export interface Asked {
   readonly commandId: string;
-  readonly conversationId: string;
+  readonly lane: string;
   /** What its write looks like in the truth; null: a copy. */
   readonly token: string | null;
 }
@@ -25,17 +25,18 @@ export interface Told {
 }
 
 export interface Happened {
-  readonly conversationId: string | null;
+  /** Null: of none that is known. */
+  readonly lane: string | null;
   readonly token: string;
 }
 
 export interface Evidence {
-  /** Of each conversation in their order. */
+  /** Of each lane in their order. */
   readonly commands: readonly Asked[];
   readonly receipts: readonly Told[];
   /** In the order of taking effect. */
   readonly writes: readonly Happened[];
-  /** Conversations of which two writes were under way at once, each time. */
+  /** Lanes of which two writes were under way at once, each time. */
   readonly overlaps: readonly string[];
 }
 
@@ -52,21 +53,19 @@ export type ViolationKind =
 
 export interface Violation {
   readonly kind: ViolationKind;
-  /** The conversation, or the command where none is known. */
+  /** The lane, or the command where none is known. */
   readonly where: string;
   readonly what: string;
 }
 
 export function judge({ commands, receipts, writes, overlaps }: Evidence): readonly Violation[] {
   const told = groupBy(receipts, ({ commandId }) => commandId);
-  const happened = groupBy(writes, ({ conversationId }) => conversationId ?? 'none');
-  const asked = groupBy(commands, ({ conversationId }) => conversationId);
+  const happened = groupBy(writes, ({ lane }) => lane ?? 'none');
+  const asked = groupBy(commands, ({ lane }) => lane);
   const known = new Set(commands.map(({ commandId }) => commandId));
   const violations: Violation[] = [];
-  for (const { commandId, conversationId, token } of commands) {
-    violations.push(
-      ...ofReceipts(told.get(commandId) ?? [], { commandId, where: conversationId, isCopy: token === null }),
-    );
+  for (const { commandId, lane, token } of commands) {
+    violations.push(...ofReceipts(told.get(commandId) ?? [], { commandId, where: lane, isCopy: token === null }));
   }
   for (const commandId of told.keys()) {
     if (!known.has(commandId)) violations.push({ kind: 'receipt_unasked', where: commandId, what: 'nobody asked' });

@@ -33,8 +33,8 @@ export interface ChaosResult {
   readonly tookMs: number;
   /** Calls that were answered so that nobody could know whether they took effect. */
   readonly ambiguous: number;
-  /** Commands that a person has to look at. */
-  readonly parked: number;
+  /** Commands that a person has to look at, and why. */
+  readonly parked: readonly string[];
   /** Found by reading back. */
   readonly reconciled: number;
   readonly refused429: number;
@@ -138,13 +138,11 @@ function partOf(
 }
 
 async function produce(house: SinkHouse, batches: readonly (readonly Planned[])[]): Promise<void> {
-  for (const batch of batches) {
-    const appends = batch.map(
-      ({ commandId, capability, args, idempotencyKey }): Append =>
-        house.command({ commandId, capability, args, idempotencyKey }),
-    );
-    await house.send(...appends);
-  }
+  for (const batch of batches) await house.send(...batch.map((planned) => appendOf(house, planned)));
+}
+
+function appendOf(house: SinkHouse, { commandId, capability, args, idempotencyKey }: Planned): Append {
+  return house.command({ commandId, capability, args, idempotencyKey });
 }
 
 /** People change other things of conversations: revisions move on under the commands. */
@@ -240,7 +238,10 @@ async function passed(ms: number): Promise<void> {
 }
 
 function verdictOf(org: Org, house: SinkHouse, planned: readonly (readonly Planned[])[]) {
-  const commands = planned.flat();
+  const commands = planned.flat().map((command) => {
+    return { ...command, lane: String(appendOf(house, command).key) };
+  });
+  const lanes = new Map(commands.flatMap(({ lane, token }) => (callOf(token) === null ? [] : [[callOf(token), lane]])));
   const receipts = house.receipts.map(
     ({ command_id, receipt_id, outcome, error, unchanged }): Told => ({
       commandId: command_id,
@@ -250,15 +251,25 @@ function verdictOf(org: Org, house: SinkHouse, planned: readonly (readonly Plann
       unchanged: unchanged ?? false,
     }),
   );
-  const writes = org.writes.list().map((write) => ({ conversationId: write.conversationId, token: tokenOf(write) }));
+  const writes = org.writes.list().map((write) => {
+    const token = tokenOf(write);
+    return { token, lane: lanes.get(callOf(token)) ?? write.conversationId };
+  });
   const overlaps = org.writes.overlaps.map(({ lane }) => lane);
   return {
     violations: judge({ commands, receipts, writes, overlaps }),
     commands: commands.length,
     copies: commands.filter(({ token }) => token === null).length,
-    parked: receipts.filter(isUnknown).length,
+    parked: house.receipts
+      .filter(({ error }) => isUnknown({ code: error?.code ?? null }))
+      .map(({ capability, error, attempts }) => `${capability}, call ${attempts}: ${error?.message}`),
     reconciled: house.receipts.filter(({ reconciled }) => reconciled).length,
   };
+}
+
+/** Calls may have lanes of their own. */
+function callOf(token: string | null): string | null {
+  return token?.startsWith('call ') ? (token.split(' ')[1] as string) : null;
 }
 
 interface WriteBody {

@@ -33,7 +33,7 @@ describe('the log of writes', () => {
       },
       { objectType: 'conversation', objectId: first, conversationId: first, rev: 3, body: { status: 'done', rev: 2 } },
       { objectType: 'message', objectId: message, conversationId: second, externalId: 'call-1' },
-      { operation: 'PATCH /v1/messages/:id', conversationId: second, lane: second, externalId: 'call-1' },
+      { operation: 'PATCH /v1/messages/:id', conversationId: second, lane: 'message:call-1', externalId: 'call-1' },
     ]);
     expect(org.writes.list({ conversationId: second })).toHaveLength(2);
     const shown = (await api('GET', `/_simulator/writes?org=acme&conversation=${first}`)).body;
@@ -135,6 +135,24 @@ describe('writes under way', () => {
     await Promise.all([note(at), api('PATCH', at, { name: 'Renamed' }), note(at)]);
     expect(org.writes.overlapCount).toBe(2);
     expect(org.writes.underWay).toBe(0);
+  });
+
+  it('of one message are told by its external id, whether it is there or not, apart from its conversation', async () => {
+    const { api, at, second, org } = await withConversation({ service: { minMs: 100 } });
+    const call = {
+      channel: 'voice',
+      app: 'fibric',
+      direction: 'in',
+      externalId: 'CA-1',
+      preview: 'x',
+      status: 'received',
+    };
+    const write = (path: string) => api('POST', `${path}/messages`, call);
+    const [made] = await Promise.all([write(at), api('POST', `${at}/notes`, { body: 'x' })]);
+    expect(org.writes.overlapCount).toBe(0);
+    const update = () => api('PATCH', `/v1/messages/${made?.body.data.id}`, { preview: 'y' });
+    await Promise.all([update(), write(`/v1/conversations/${second}`)]);
+    expect(org.writes.overlaps).toMatchObject([{ lane: 'message:CA-1', beside: 1 }]);
   });
 
   it('end with the connection of a caller that leaves', async () => {

@@ -2,9 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import { type Evidence, judge, type Told } from '../../support/commands-chaos/judge.ts';
 
-const asked = (number: number, conversationId = 'a', token: string | null = `note ${number}`) => ({
-  commandId: `${conversationId}${number}`,
-  conversationId,
+const asked = (number: number, lane = 'a', token: string | null = `note ${number}`) => ({
+  commandId: `${lane}${number}`,
+  lane,
   token,
 });
 const told = (commandId: string, more: Partial<Told> = {}): Told => ({
@@ -15,7 +15,7 @@ const told = (commandId: string, more: Partial<Told> = {}): Told => ({
   unchanged: false,
   ...more,
 });
-const wrote = (token: string, conversationId = 'a') => ({ conversationId, token });
+const wrote = (token: string, lane = 'a') => ({ lane, token });
 
 /** Two conversations, three commands in the first, of which the last is a copy of the second. */
 const SOUND: Evidence = {
