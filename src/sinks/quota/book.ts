@@ -74,6 +74,8 @@ export interface QuotaBookHealth {
     readonly following: number;
     readonly partitions: number;
     readonly rules: number;
+    /** As far as they have been looked at: what is over is dropped with the next record of its rule. */
+    readonly granted: number;
     readonly waiting: number;
     readonly lastError: string | null;
   };
@@ -168,13 +170,15 @@ class Book implements QuotaBook {
 
   health(): QuotaBookHealth {
     const { failuresInARow } = this.#appender.health;
+    const states = this.#slots.flatMap(({ book }) => [...book.entries()]);
     const following = this.#slots.filter(({ follow }) => follow !== undefined).length;
     return {
       ready: this.#isCaughtUp && following === this.#slots.length && failuresInARow === 0,
       detail: {
         following,
         partitions: this.#slots.length,
-        rules: this.#slots.reduce((sum, { book }) => sum + book.size, 0),
+        rules: states.length,
+        granted: states.reduce((sum, [, { granted }]) => sum + granted.size, 0),
         waiting: this.#waiting.size,
         lastError: this.#lastError,
       },
