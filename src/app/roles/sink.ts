@@ -68,6 +68,12 @@ export async function startSinkRole(options: SinkRoleOptions): Promise<SinkRole>
       return true;
     },
   });
+  // With another key or address it may be well again.
+  const stopClearing = store.onChange((connectionId) => void faults.clear(connectionId));
+  const release = (): void => {
+    stopClearing();
+    connections.close();
+  };
   const sink = new Sink({
     topics: names,
     connections,
@@ -95,7 +101,7 @@ export async function startSinkRole(options: SinkRoleOptions): Promise<SinkRole>
     settings: { sessionTimeoutMs: settings.sessionTimeoutMs },
     observer: keeperObserver(logger, metrics, crashed),
   }).catch((error) => {
-    connections.close();
+    release();
     throw error;
   });
   const worker = await OwnerWorker.start({
@@ -145,7 +151,7 @@ export async function startSinkRole(options: SinkRoleOptions): Promise<SinkRole>
       crashed,
     },
   }).catch(async (error) => {
-    connections.close();
+    release();
     await keeper.close().catch(() => undefined); // the cause matters
     throw error;
   });
@@ -171,7 +177,7 @@ export async function startSinkRole(options: SinkRoleOptions): Promise<SinkRole>
     },
     close: async () => {
       await Promise.all([worker.close(), keeper.close()]);
-      connections.close();
+      release();
     },
   };
 }
