@@ -55,6 +55,8 @@ export interface Connector {
   readonly webhook_url?: string | null;
   readonly installed_at?: string;
   readonly last_sense_at?: string | null;
+  /** False where Kustomer refuses the new key: then the present one, if any, stays. */
+  readonly key_stored?: boolean;
   readonly probe?: { readonly status: string; readonly checks?: readonly Check[] } | null;
 }
 
@@ -62,6 +64,7 @@ export interface Verdict {
   readonly decision: string;
   readonly rule: string | null;
   readonly tier?: number | null;
+  readonly reason?: string | null;
 }
 
 export interface PolicyRef {
@@ -118,6 +121,8 @@ export interface Policy {
   readonly version: number;
   readonly document?: string;
   readonly rules?: readonly unknown[];
+  /** What applying it came to. */
+  readonly change?: string;
   readonly created_at?: string;
   readonly updated_at?: string;
 }

@@ -24,6 +24,13 @@ export const RATE_LIMITED: Failure = {
   fix: 'Raise poll_interval. The connector honors Retry-After and backs off; nothing is lost, only delayed.',
 };
 
+/** Of the webhook's check: what the guide says of message events that lag by up to a minute. */
+const LAGGING: Failure = {
+  cause:
+    'Webhook delivery is failing and the poll backfill is carrying the stream. Expected degradation, not data loss.',
+  fix: 'Look at the webhook in Kustomer (`fibric webhooks show`) and switch it on again.',
+};
+
 export const BLOCKED: Failure = {
   cause: 'BLOCK: no trust rule allows the action, or one forbids it; evaluation is default-closed.',
   fix: 'Add an allow rule and re-run `fibric policy apply`. A block here is the system working.',
@@ -42,14 +49,18 @@ const BY_CHECK_CODE: Readonly<Record<string, Failure>> = {
 };
 
 /** Null for a check that is well, or whose failure the guide does not know. */
-export function failureOfCheck({ ok, code }: Check): Failure | null {
-  return ok === true || code == null ? null : (BY_CHECK_CODE[code] ?? null);
+export function failureOfCheck({ ok, code, name, next_step }: Check): Failure | null {
+  if (ok === true) return null;
+  const known = code == null ? undefined : BY_CHECK_CODE[code];
+  if (known !== undefined) return known;
+  return ok === false && /webhook/.test(name) ? { ...LAGGING, fix: next_step ?? LAGGING.fix } : null;
 }
 
 /** Which of the guide's rows a receipt is; null for none. */
 export function failureOfReceipt({ verdict, error }: Receipt): Failure | null {
   if (verdict?.decision === 'DEDUP') return DEDUPLICATED;
-  if (error == null) return null;
+  // A dry run that policy blocks has no error: nothing failed.
+  if (error == null) return verdict?.decision === 'BLOCK' ? BLOCKED : null;
   if (error.code === 'policy_blocked') return BLOCKED;
   if (error.code === 'kustomer_rate_limited' || error.code === 'budget_exhausted') return RATE_LIMITED;
   if (error.code !== 'kustomer_permission') return null;

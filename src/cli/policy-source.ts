@@ -1,5 +1,5 @@
 /** A policy's text as a person wrote it: checked without asking anybody, and what is wrong shown in its place. Pure. */
-import { WRITE_CAPABILITIES } from '../fibric/policy/capabilities.ts';
+import { CAPABILITIES, WRITE_CAPABILITIES } from '../fibric/policy/capabilities.ts';
 import type { PolicyDocument, PolicyRule } from '../fibric/policy/document.ts';
 import { parsePolicy } from '../fibric/policy/parse.ts';
 import type { Problem } from './errors.ts';
@@ -7,7 +7,7 @@ import { displayWidth, truncate } from './terminal/width.ts';
 
 /** Null where the text is a valid policy. */
 export function policyProblems(text: string): readonly Problem[] | null {
-  const parsed = parsePolicy(text, WRITE_CAPABILITIES);
+  const parsed = parsePolicy(text, CAPABILITIES);
   if (parsed.ok) return null;
   return parsed.problems.map(({ code, line, column, problem, remedy }) => ({
     code,
@@ -19,7 +19,7 @@ export function policyProblems(text: string): readonly Problem[] | null {
 }
 
 export function readPolicy(text: string): PolicyDocument | null {
-  const parsed = parsePolicy(text, WRITE_CAPABILITIES);
+  const parsed = parsePolicy(text, CAPABILITIES);
   return parsed.ok ? parsed.document : null;
 }
 

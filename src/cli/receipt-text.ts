@@ -26,7 +26,8 @@ export function exitCodeOfReceipt({ outcome, verdict, error }: Receipt): ExitCod
     if (decision === 'BLOCK') return EXIT.blocked;
     return error == null ? EXIT.ok : EXIT.writeFailed;
   }
-  if (decision === 'BLOCK') return error == null || VETOES.has(error.code) ? EXIT.blocked : EXIT.failed;
+  if (decision === 'BLOCK' || outcome === 'refused')
+    return error == null || VETOES.has(error.code) ? EXIT.blocked : EXIT.writeFailed;
   return EXIT.writeFailed;
 }
 

@@ -1,14 +1,13 @@
 /** `fibric actions send`: one governed write, and its receipt. */
 import type { Command } from 'commander';
 import { actionKey } from '../action-key.ts';
-import type { Approval, Receipt } from '../api-types.ts';
+import type { Receipt } from '../api-types.ts';
 import { type Call, type Cli, group, leaf, option, required } from '../command.ts';
 import { connectionOf } from '../connection-ref.ts';
 import { CliError, usageError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit.ts';
-import type { ApiClient } from '../http/client.ts';
 import { parseJsonObject } from '../json-arg.ts';
-import { fetchList } from '../pages.ts';
+import { lookUp, unsettled } from '../pending.ts';
 import { exitCodeOfReceipt, receiptFields, showReceiptAdvice } from '../receipt-text.ts';
 import { parseDuration } from '../times.ts';
 
@@ -86,7 +85,13 @@ async function send(call: Call, options: SendOptions, capability?: string): Prom
       throw lateAnswer(error, key, options.live === true);
     });
   const { receipt } = action;
-  if (receipt == null) return pending(call, client, action, key);
+  if (receipt == null) {
+    const { approval, exitCode, lines } = await unsettled(client, key);
+    out.result(approval === null ? action : { ...action, approval }, () => {
+      for (const line of lines) out.line(line);
+    });
+    return exitCode;
+  }
   out.result(action, () => {
     out.fields(receiptFields(receipt));
     showReceiptAdvice(out, receipt);
@@ -104,10 +109,6 @@ function parseValue(text: string): number {
   return value;
 }
 
-function lookUp(key: string): string {
-  return `fibric receipts ls --key '${key}'`;
-}
-
 /** No answer to a live write says nothing about the write. */
 function lateAnswer(error: unknown, key: string, live: boolean): unknown {
   const isSilent = error instanceof CliError && (error.code === 'timeout' || error.code === 'deadline_exceeded');
@@ -117,30 +118,4 @@ function lateAnswer(error: unknown, key: string, live: boolean): unknown {
     requestId: error.requestId,
     hint: `look with \`${lookUp(key)}\`, or send it again with the same key: it takes effect once`,
   });
-}
-
-/** Published, and not disposed of in time: it waits for a person, or for its turn. */
-async function pending({ out }: Call, client: ApiClient, action: Action, key: string): Promise<ExitCode> {
-  const approval = await approvalOf(client, key);
-  out.result(approval === null ? action : { ...action, approval }, () => {
-    if (approval === null) {
-      out.line(`${action.command_id ?? key}: sent; it has no receipt yet.`);
-      out.line(`next: ${lookUp(key)}`);
-    } else {
-      out.line(`${action.command_id ?? key}: ALERT, waits for approval ${approval.id}.`);
-      out.line(`next: fibric approvals approve ${approval.id}, or fibric approvals reject ${approval.id}`);
-    }
-  });
-  return approval === null ? EXIT.writeFailed : EXIT.waiting;
-}
-
-/** Null also where the token may not look. */
-async function approvalOf(client: ApiClient, key: string): Promise<Approval | null> {
-  try {
-    const { data } = await fetchList<Approval>(client, '/approvals', {}, { limit: '100' });
-    return data.find(({ idempotency_key }) => idempotency_key === key) ?? null;
-  } catch (error) {
-    if (error instanceof CliError && error.code !== 'interrupted') return null;
-    throw error;
-  }
 }

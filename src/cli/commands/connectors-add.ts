@@ -83,6 +83,7 @@ function show({ out }: Call, one: Connector): void {
     out.line(`Probe: ${out.paint(styleOf(one.probe.status), one.probe.status)}`);
     showChecks(out, checks);
   }
+  if (one.key_stored === false) out.line('The key was not stored; the one there was, if any, stays.');
   if (one.probe?.status === 'error') return;
   out.line();
   out.line(`Webhook URL: ${one.webhook_url ?? '(none)'}`);

@@ -1,12 +1,14 @@
 /** `fibric connectors test`: one tool as a dry run or live, or the whole contract of a connection. */
 import type { Command } from 'commander';
-import type { Check, Connector, PolicyRef, Receipt, Verdict } from '../api-types.ts';
+import { actionKey } from '../action-key.ts';
+import type { Check, PolicyRef, Receipt, Verdict } from '../api-types.ts';
 import { showChecks } from '../checks.ts';
 import { type Call, type Cli, leaf, option } from '../command.ts';
 import { connectionFor } from '../connection-ref.ts';
 import { type Problem, problemText, usageError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit.ts';
 import { parseJsonObject } from '../json-arg.ts';
+import { type Unsettled, unsettled } from '../pending.ts';
 import { exitCodeOfReceipt, policyText, receiptId, showReceiptAdvice } from '../receipt-text.ts';
 import { styleOf } from '../terminal/style.ts';
 import type { Cell } from '../terminal/table.ts';
@@ -24,7 +26,11 @@ interface ToolTest {
   readonly tool: string;
   readonly capability?: string;
   readonly mode?: string;
+  readonly operator?: string;
+  readonly command_id?: string | null;
+  /** Null where the arguments are wrong: then no policy was asked. */
   readonly verdict?: Verdict | null;
+  /** Of a receipt, or `invalid`, or `pending`. */
   readonly outcome?: string | null;
   readonly policy?: PolicyRef | null;
   readonly receipt?: Receipt | null;
@@ -37,7 +43,7 @@ interface ContractReport {
 }
 
 /** Kustomer may ask us to wait, and several checks ask it something. */
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 70_000;
 
 export function addConnectorsTest(connectors: Command, cli: Cli): void {
   leaf<TestOptions>(cli, connectors, {
@@ -47,8 +53,8 @@ export function addConnectorsTest(connectors: Command, cli: Cli): void {
     options: [
       option('--connection <name>', 'which one, where there are several'),
       option('--args <json>', 'what the tool is given'),
-      option('--operator <name>', 'as whom: what is granted to that operator counts'),
-      option('--key <key>', 'idempotency key of a live test: the same key takes effect once'),
+      option('--operator <name>', 'as whom: its grants count (default: one that has the capability)'),
+      option('--key <key>', 'idempotency key of a live test (default: made of tool and arguments)'),
       option('--live', 'carry it out'),
       option('--contract', 'check webhooks, signature, polling, permissions and budget'),
     ],
@@ -65,22 +71,27 @@ export function addConnectorsTest(connectors: Command, cli: Cli): void {
 async function testTool(call: Call, options: TestOptions, what: string, tool: string): Promise<ExitCode> {
   if (options.contract === true) throw usageError('--contract checks the whole connection: leave the tool out');
   const args = parseJsonObject('--args', options.args ?? '{}');
+  const live = options.live === true;
   const client = await call.api();
   const { id, name } = await connectionFor(client, what, options.connection);
+  // The same test again is the same side effect: nobody wants a second note of a check.
+  const key =
+    options.key ?? actionKey({ connection: id, operator: options.operator ?? 'test', capability: tool, args });
   const test = await client.call<ToolTest>('POST', `/connectors/${encodeURIComponent(id)}/test`, {
     body: {
       tool,
       args,
-      mode: options.live === true ? 'live' : 'dry_run',
+      mode: live ? 'live' : 'dry_run',
       ...(options.operator !== undefined && { operator: options.operator }),
-      ...(options.key !== undefined && { idempotency_key: options.key }),
+      ...(live && { idempotency_key: key }),
     },
     timeoutMs: Math.max(call.session.timeoutMs, PATIENCE_MS),
   });
   const receipt = receiptOf(test);
-  call.out.result(test, () => showTest(call, test, receipt, name, options.live === true));
-  if (isInvalid(test)) return EXIT.usage;
-  return exitCodeOfReceipt(receipt);
+  const open = test.outcome === 'pending' ? await unsettled(client, key) : null;
+  call.out.result(test, () => showTest(call, { test, receipt, open, connection: name, live }));
+  if (open !== null) return open.exitCode;
+  return isInvalid(test) ? EXIT.usage : exitCodeOfReceipt(receipt);
 }
 
 /** Tests that never reached the executor have no receipt; what they say stands in the same fields. */
@@ -94,35 +105,53 @@ function receiptOf({ verdict, outcome, policy, receipt, mode }: ToolTest): Recei
   };
 }
 
-function isInvalid({ problems, receipt }: ToolTest): boolean {
-  return (problems?.length ?? 0) > 0 || receipt?.error?.code === 'command_invalid';
+function isInvalid({ outcome, problems, receipt }: ToolTest): boolean {
+  return outcome === 'invalid' || (problems?.length ?? 0) > 0 || receipt?.error?.code === 'command_invalid';
 }
 
-function showTest({ out }: Call, test: ToolTest, receipt: Receipt, connection: string, live: boolean): void {
+interface Shown {
+  readonly test: ToolTest;
+  readonly receipt: Receipt;
+  readonly open: Unsettled | null;
+  readonly connection: string;
+  readonly live: boolean;
+}
+
+function showTest({ out }: Call, { test, receipt, open, connection, live }: Shown): void {
   const capability = test.capability === undefined ? '' : ` (${test.capability})`;
-  const verb = live ? 'Live test' : 'Dry run';
-  out.line(`${verb} of ${test.tool}${capability} on ${connection}${live ? '' : ': nothing was sent'}`);
-  const problems = test.problems ?? [];
-  const isBad = isInvalid(test);
-  const decision = receipt.verdict?.decision;
-  const fields: (readonly [string, Cell])[] = [
-    ['validation', { text: isBad ? 'FAIL' : 'ok', style: styleOf(isBad ? 'FAIL' : 'ok') }],
-    ['verdict', { text: decision ?? '-', style: styleOf(decision) }],
-    ['rule', receipt.verdict?.rule ?? '(no rule matched)'],
-    ['policy', policyText(receipt)],
-    ['outcome', { text: receipt.outcome ?? '-', style: styleOf(receipt.outcome) }],
-    ['receipt', test.receipt == null ? '(none)' : receiptId(test.receipt)],
+  const as = test.operator === undefined ? '' : ` as ${test.operator}`;
+  out.line(`${live ? 'Live test' : 'Dry run'} of ${test.tool}${capability} on ${connection}${as}`);
+  const { verdict, vendor, error } = receipt;
+  const word = isInvalid(test) ? 'FAIL' : 'ok';
+  const decided: readonly (readonly [string, Cell])[] =
+    verdict === undefined
+      ? []
+      : [
+          ['verdict', { text: verdict.decision, style: styleOf(verdict.decision) }],
+          ['rule', verdict.rule ?? '(no rule matched)'],
+          ['policy', policyText(receipt)],
+          ...(verdict.reason ? [['reason', verdict.reason] as const] : []),
+        ];
+  out.fields([
+    ['validation', { text: word, style: styleOf(word) }],
+    ...decided,
+    ['outcome', { text: outcomeText(test), style: styleOf(receipt.outcome) }],
+    ...(test.receipt == null ? [] : [['receipt', receiptId(test.receipt)] as const]),
     ...(receipt.idempotency_key ? [['key', receipt.idempotency_key] as const] : []),
-    ...(receipt.vendor ? [['wrote', `${receipt.vendor.type} ${receipt.vendor.id ?? '(id not told)'}`] as const] : []),
-    ...(receipt.error ? [['error', `${receipt.error.code}: ${receipt.error.message}`] as const] : []),
-  ];
-  out.fields(fields);
-  for (const problem of problems) out.line(`  ${problemText(problem)}`);
+    ...(vendor ? [['wrote', `${vendor.type} ${vendor.id ?? '(id not told)'}`] as const] : []),
+    ...(error ? [['error', `${error.code}: ${error.message}`] as const] : []),
+  ]);
+  for (const problem of test.problems ?? []) out.line(`  ${problemText(problem)}`);
+  if (open !== null) for (const line of open.lines) out.line(line);
   showReceiptAdvice(out, receipt);
-  if (!live && !isBad && decision === 'ALLOW') {
+  if (!live && word === 'ok' && verdict?.decision === 'ALLOW') {
     out.line();
     out.line('Add --live to carry it out.');
   }
+}
+
+function outcomeText({ outcome, mode }: ToolTest): string {
+  return `${outcome ?? '-'}${mode === 'dry_run' ? ' (nothing was sent)' : ''}`;
 }
 
 async function testContract(call: Call, options: TestOptions, what: string): Promise<ExitCode> {
@@ -133,18 +162,15 @@ async function testContract(call: Call, options: TestOptions, what: string): Pro
     );
   }
   const client = await call.api();
-  const connection: Connector = await connectionFor(client, what, options.connection);
-  call.out.note(`checking ${connection.name} …`);
-  const report = await client.call<ContractReport>(
-    'POST',
-    `/connectors/${encodeURIComponent(connection.id)}/contract`,
-    {
-      timeoutMs: Math.max(call.session.timeoutMs, PATIENCE_MS),
-    },
-  );
+  const { id, name } = await connectionFor(client, what, options.connection);
+  call.out.note(`checking ${name} …`);
+  const report = await client.call<ContractReport>('POST', `/connectors/${encodeURIComponent(id)}/contract`, {
+    body: {},
+    timeoutMs: Math.max(call.session.timeoutMs, PATIENCE_MS),
+  });
   call.out.result(report, () => {
     const word = report.ok ? 'ok' : 'FAIL';
-    call.out.line(`Contract of ${connection.name} (${connection.id}): ${call.out.paint(styleOf(word), word)}`);
+    call.out.line(`Contract of ${name} (${id}): ${call.out.paint(styleOf(word), word)}`);
     showChecks(call.out, report.checks ?? []);
   });
   return report.ok ? EXIT.ok : EXIT.notFound;

@@ -55,7 +55,9 @@ export function addPolicy(program: Command, cli: Cli): void {
     about: 'leave a policy out of every decision until it is applied again.',
     examples: ['fibric policy disable support-writes'],
     run: async ({ api, out }, _options, name) => {
-      const one = await (await api()).call<Policy>('POST', `/policies/${encodeURIComponent(name as string)}/disable`);
+      const one = await (await api()).call<Policy>('POST', `/policies/${encodeURIComponent(name as string)}/disable`, {
+        body: {},
+      });
       out.result(one, () => out.line(`${name}: disabled. What only it allowed is blocked from now on.`));
     },
   });
@@ -86,7 +88,7 @@ async function apply(call: Call, _options: unknown, file?: string): Promise<Exit
     client.call<Policy>('POST', '/policies', { body: { document: text } }),
   );
   call.out.result(policy, () => {
-    call.out.line(`${policy.name}: version ${policy.version}, ${policy.status ?? 'active'}`);
+    call.out.line(`${policy.name}: version ${policy.version}, ${policy.status ?? 'active'}${changeText(policy)}`);
     showRules(call, text);
   });
   return EXIT.ok;
@@ -106,6 +108,11 @@ async function validate(call: Call, _options: unknown, given?: string): Promise<
     showRules(call, text);
   });
   return EXIT.ok;
+}
+
+function changeText({ change }: Policy): string {
+  if (change === undefined) return '';
+  return change === 'unchanged' ? ' (unchanged: it was in force already)' : ` (${change})`;
 }
 
 interface Validation {

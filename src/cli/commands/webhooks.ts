@@ -21,10 +21,11 @@ interface WebhookHealth extends Record<string, unknown> {
 
 interface Backfill {
   readonly stream?: string;
-  readonly state?: string;
+  readonly status?: string;
   readonly since?: string | null;
-  readonly at?: string | null;
-  readonly published?: number | null;
+  readonly covered_from?: string | null;
+  readonly rows_done?: number;
+  readonly rows_left?: number | null;
 }
 
 const connectionOption = () => option('--connection <name>', 'of which connection, where there are several');
@@ -82,17 +83,19 @@ export function addBackfill(program: Command, cli: Cli): void {
         out.table(
           [
             { title: 'STREAM' },
-            { title: 'STATE' },
+            { title: 'STATUS' },
             { title: 'SINCE' },
-            { title: 'READ UP TO' },
-            { title: 'PUBLISHED' },
+            { title: 'COMPLETE FROM' },
+            { title: 'READ' },
+            { title: 'LEFT' },
           ],
           all.data.map((one) => [
             one.stream ?? '-',
-            { text: one.state ?? '-', style: styleOf(one.state) },
+            { text: one.status ?? '-', style: styleOf(one.status) },
             showTime(one.since),
-            showTime(one.at),
-            one.published == null ? '-' : String(one.published),
+            showTime(one.covered_from),
+            String(one.rows_done ?? '-'),
+            String(one.rows_left ?? '-'),
           ]),
         );
       });

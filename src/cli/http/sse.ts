@@ -3,7 +3,7 @@
  *
  * S1 How the text is cut changes nothing: a line end CR LF that is cut in two is still one.
  * S2 Lines of `data` are joined by line feeds; one space after the colon is no part of the value.
- * S3 An event is complete at its empty line. What is not complete when the stream ends is not an event.
+ * S3 An event is complete at its empty line. What is not complete when the stream ends is not an event, and its id does not count.
  * S4 Comments (keep-alives) and unknown fields say nothing; `retry` and `id` hold without any data.
  * S5 An event and a line have a bound: a stream that never ends a line does not fill the memory.
  */
@@ -25,6 +25,8 @@ export class SseParser {
   #type = '';
   #data: string[] = [];
   #chars = 0;
+  /** Of the frame that is being read, which counts once the frame is complete. */
+  #nextId = '';
   #id = '';
   #retryMs: number | null = null;
 
@@ -81,7 +83,7 @@ export class SseParser {
         if (this.#chars > MAX_EVENT_CHARS) throw new RangeError('an event of the stream is too large');
         break;
       case 'id':
-        if (!value.includes('\0')) this.#id = value;
+        if (!value.includes('\0')) this.#nextId = value;
         break;
       case 'retry':
         if (/^\d{1,9}$/.test(value)) this.#retryMs = Number(value);
@@ -91,6 +93,7 @@ export class SseParser {
   }
 
   #dispatch(): SseEvent | null {
+    this.#id = this.#nextId;
     const event = { type: this.#type || 'message', data: this.#data.join('\n'), id: this.#id };
     const isEvent = this.#data.length > 0;
     this.#type = '';
