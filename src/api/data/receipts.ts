@@ -123,6 +123,11 @@ export function receiptFilter(
   };
 }
 
+/** Not those that only name it, as receipts of DEDUP do. */
+export function byReceiptId(id: string): Filter<WireReceipt> {
+  return { needles: [[Buffer.from(id)]], mayMatch: () => true, matches: (receipt) => receipt.receipt_id === id };
+}
+
 export function receiptRowOf(
   receipt: WireReceipt,
   record: Pick<LogRecord, 'timestampMs'>,
@@ -156,13 +161,7 @@ export async function findReceipt(
   signal: AbortSignal,
 ): Promise<ReceiptRow | null> {
   if (!RECEIPT_ID.test(id)) return null;
-  // It is named by receipts of DEDUP too.
-  const filter = receiptFilter({});
-  const found = await shelf.find(
-    tenantId,
-    { ...filter, needles: [[Buffer.from(id)]], matches: (receipt) => receipt.receipt_id === id },
-    signal,
-  );
+  const found = await shelf.find(tenantId, byReceiptId(id), signal);
   if (found === undefined) throw new ApiError('not_found', SEARCH_END);
   return found;
 }

@@ -13,7 +13,7 @@ import { listOf, pageQuery, paginate, timeKey } from '../pagination.ts';
 import { rfc3339, rfc3339OrNull, time } from '../query.ts';
 import { defineRoute, type Route } from '../route.ts';
 import type { Answered, DataPorts, WaitingCommand } from './ports.ts';
-import { type ReceiptRow, type ReceiptShelf, receiptFilter, receiptRow } from './receipts.ts';
+import { byReceiptId, type ReceiptRow, type ReceiptShelf, receiptRow } from './receipts.ts';
 
 const MAX_NOTE = 1000;
 const MAX_VENDOR_ID = 255;
@@ -249,7 +249,7 @@ interface Looking {
 /** What is approved is carried out then; its receipt comes with the end of the call. */
 async function receiptOf(shelf: ReceiptShelf, log: DataPorts['log'], { tenantId, one, signal }: Looking) {
   const untilMs = log.clock.nowMs() + RECEIPT_MS;
-  const filter = receiptFilter({ command_id: one.commandId });
+  const filter = byReceiptId(one.receiptId);
   while (!signal.aborted) {
     const since = { tenantId, limit: 1, cursor: undefined, sinceMs: one.sinceMs, filter, filters: {}, signal };
     const [receipt] = (await shelf.list(since)).data;

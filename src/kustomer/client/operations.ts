@@ -83,6 +83,16 @@ export function getCustomer(client: KustomerClient, id: string, ask: Ask): Promi
   });
 }
 
+/** A customer's conversations, on whatever channel. */
+export function listCustomerConversations(client: KustomerClient, id: string, ask: PageAsk): Promise<Outcome<Page>> {
+  return pageCall(client, ask, {
+    operation: 'customer.conversations',
+    method: 'GET',
+    path: ['customers', id, 'conversations'],
+    permission: 'org.permission.conversation.read',
+  });
+}
+
 /** A customer's custom objects; orders are those of the klass `order`. */
 export function listCustomerKlass(
   client: KustomerClient,

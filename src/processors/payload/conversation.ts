@@ -9,7 +9,12 @@ function ids(event: KustomerEvent) {
   return { conversation_id: event.id, customer_id: relatedIdOf(event.relationships['customer']) };
 }
 
-function facts({ attributes, relationships, changedAttributes }: KustomerEvent) {
+/** Also of one that was read, which tells of no change. */
+export function conversationFacts({
+  attributes,
+  relationships,
+  changedAttributes,
+}: Pick<KustomerEvent, 'attributes' | 'relationships' | 'changedAttributes'>) {
   return {
     external_id: textOf(attributes['externalId']),
     name: textOf(attributes['name']),
@@ -39,7 +44,7 @@ export function conversationCreated(source: Source): PayloadFor<'conversation.cr
     ...ids(event),
     ...observationOf(source),
     status: textOf(event.attributes['status']),
-    ...facts(event),
+    ...conversationFacts(event),
   };
 }
 
@@ -58,7 +63,7 @@ export function conversationStatusChanged(source: Source): PayloadFor<'conversat
     status,
     previous_status: before,
     reopened: reopened({ before, status, counted, isExact: known === null || known.missedRevisions === 0 }),
-    ...facts(event),
+    ...conversationFacts(event),
     missed_revisions: known?.missedRevisions ?? null,
   };
 }
@@ -116,7 +121,7 @@ export function conversationSatisfactionUpdated(source: Source): PayloadFor<'con
     },
     previous_satisfaction_status: textOf(objectOf(change?.before)['status']),
     status: textOf(event.attributes['status']),
-    ...facts(event),
+    ...conversationFacts(event),
   };
 }
 
@@ -136,7 +141,7 @@ export function conversationSlaBreached(source: Source): PayloadFor<'conversatio
     // Of another deadline of the same metric it would say nothing.
     satisfied_at: state['breachAt'] === at ? timeOf(state['satisfiedAt']) : null,
     status: textOf(event.attributes['status']),
-    ...facts(event),
+    ...conversationFacts(event),
   };
 }
 
@@ -152,7 +157,7 @@ export function conversationUpdated(source: Source): PayloadFor<'conversation.up
     before: isKnown ? changedFacts(event, 'before') : null,
     after: isKnown ? changedFacts(event, 'after') : null,
     status: textOf(event.attributes['status']),
-    ...facts(event),
+    ...conversationFacts(event),
   };
 }
 

@@ -16,7 +16,9 @@ import {
 import { changedOf, observationOf, type Source, subjectOf } from './common.ts';
 import { ordersOf } from './order.ts';
 
-function facts({ attributes, relationships }: KustomerEvent) {
+type Snapshot = Pick<KustomerEvent, 'attributes' | 'relationships'>;
+
+export function customerFacts({ attributes, relationships }: Snapshot) {
   return {
     external_id: textOf(attributes['externalId']),
     name: textOf(attributes['displayName']) ?? textOf(attributes['name']),
@@ -35,7 +37,7 @@ function facts({ attributes, relationships }: KustomerEvent) {
 
 export function customerCreated(source: Source): PayloadFor<'customer.created'> {
   const { event } = source;
-  return { ...subjectOf(event), customer_id: event.id, ...observationOf(source), ...facts(event) };
+  return { ...subjectOf(event), customer_id: event.id, ...observationOf(source), ...customerFacts(event) };
 }
 
 export function customerUpdated(source: Source): PayloadFor<'customer.updated'> {
@@ -45,7 +47,7 @@ export function customerUpdated(source: Source): PayloadFor<'customer.updated'> 
     customer_id: event.id,
     ...observationOf(source),
     ...changedOf(event),
-    ...facts(event),
+    ...customerFacts(event),
     contact_history: contactHistoryOf(event),
     ...ordersOf(event.enrichment),
     deleted: flagOf(event.attributes['deleted']),
@@ -53,7 +55,9 @@ export function customerUpdated(source: Source): PayloadFor<'customer.updated'> 
 }
 
 /** Null where the record counts nothing at all. */
-function contactHistoryOf({ attributes }: KustomerEvent): PayloadFor<'customer.updated'>['contact_history'] {
+export function contactHistoryOf({
+  attributes,
+}: Pick<Snapshot, 'attributes'>): PayloadFor<'customer.updated'>['contact_history'] {
   const counts = objectOf(attributes['conversationCounts']);
   const satisfaction = objectOf(attributes['satisfactionLevel']);
   const history = {

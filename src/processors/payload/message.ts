@@ -12,7 +12,7 @@ function ids({ id, relationships }: KustomerEvent) {
   };
 }
 
-function facts({ attributes }: KustomerEvent) {
+export function messageFacts({ attributes }: Pick<KustomerEvent, 'attributes'>) {
   return {
     external_id: textOf(attributes['externalId']),
     channel: textOf(attributes['channel']),
@@ -34,10 +34,10 @@ function facts({ attributes }: KustomerEvent) {
 
 export function messageCreated(source: Source): PayloadFor<'conversation.message.created'> {
   const { event } = source;
-  return { ...subjectOf(event), ...ids(event), ...observationOf(source), ...facts(event) };
+  return { ...subjectOf(event), ...ids(event), ...observationOf(source), ...messageFacts(event) };
 }
 
 export function messageUpdated(source: Source): PayloadFor<'conversation.message.updated'> {
   const { event } = source;
-  return { ...subjectOf(event), ...ids(event), ...observationOf(source), ...changedOf(event), ...facts(event) };
+  return { ...subjectOf(event), ...ids(event), ...observationOf(source), ...changedOf(event), ...messageFacts(event) };
 }
