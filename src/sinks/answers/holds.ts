@@ -17,7 +17,7 @@ interface Hold {
 }
 
 export class Holds {
-  readonly #held = new Map<string, string>();
+  readonly #held = new Map<string, Hold>();
   readonly #due = new DueQueue<Hold>();
 
   constructor(entries: Iterable<readonly [identity: string, entry: LedgerEntry]>) {
@@ -26,6 +26,11 @@ export class Holds {
 
   get size(): number {
     return this.#held.size;
+  }
+
+  /** Held, or held once: bounded by what is held. */
+  get pending(): number {
+    return this.#due.size;
   }
 
   /** Of the first; it may be one that is held no more. */
@@ -38,9 +43,10 @@ export class Holds {
       this.#held.delete(identity);
       return;
     }
-    if (this.#held.get(identity) === entry.receiptId) return;
-    this.#held.set(identity, entry.receiptId);
-    this.#due.push(entry.expiresAtMs, { identity, receiptId: entry.receiptId });
+    if (this.#held.get(identity)?.receiptId === entry.receiptId) return;
+    const hold = { identity, receiptId: entry.receiptId };
+    this.#held.set(identity, hold);
+    this.#due.push(entry.expiresAtMs, hold);
     if (this.#due.size > 2 * this.#held.size + MOST_GONE) this.#due.remove((hold) => !this.#isHeld(hold));
   }
 
@@ -54,11 +60,11 @@ export class Holds {
 
   /** It could not be ended now. */
   later(identity: string, atMs: number): void {
-    const receiptId = this.#held.get(identity);
-    if (receiptId !== undefined) this.#due.push(atMs, { identity, receiptId });
+    const hold = this.#held.get(identity);
+    if (hold !== undefined) this.#due.push(atMs, hold);
   }
 
-  #isHeld({ identity, receiptId }: Hold): boolean {
-    return this.#held.get(identity) === receiptId;
+  #isHeld(hold: Hold): boolean {
+    return this.#held.get(hold.identity) === hold;
   }
 }
