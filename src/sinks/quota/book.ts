@@ -82,6 +82,8 @@ export interface QuotaBookHealth {
 }
 
 export interface QuotaBook extends SinkQuota {
+  /** For whoever only wants a verdict: the number of `usage`. */
+  used(need: QuotaNeed, nowMs: number): number | null;
   health(): QuotaBookHealth;
   /** What waits is answered `unavailable`; releases that are on their way are sent. */
   close(): Promise<void>;
@@ -195,6 +197,10 @@ class Book implements QuotaBook {
     if (used < need.max) return { used, freeAtMs: nowMs };
     const isOurs = attemptId !== undefined && state.granted.has(attemptId);
     return { used: isOurs ? used - 1 : used, freeAtMs: quotaFreeAtMs(state, need, nowMs) };
+  }
+
+  used(need: QuotaNeed, nowMs: number): number | null {
+    return this.usage(need, nowMs)?.used ?? null;
   }
 
   async reserve(request: ReserveRequest): Promise<ReserveAnswer> {
