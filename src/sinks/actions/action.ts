@@ -12,6 +12,7 @@ import type { ErrorCode } from '../../base/errors.ts';
 import type { Capability, CommandArgs } from '../../fibric/commands/index.ts';
 import type { VendorObject } from '../../fibric/commands/receipt.ts';
 import type { Resource } from '../../kustomer/client/documents.ts';
+import type { Basis } from '../ledger/entry.ts';
 
 /** A call as `KustomerClient.call` takes it, without its lane and deadline. */
 export interface VendorRequest {
@@ -57,8 +58,8 @@ export type PlanStep =
   | {
       readonly do: 'write';
       readonly request: VendorRequest;
-      /** The revision it was decided on and is bound to; null where there is none. Keep it for reading back. */
-      readonly rev: number | null;
+      /** What it was decided on, and is bound to where there is a revision. Keep it for reading back; null where nothing tells. */
+      readonly basis: Basis | null;
     }
   /** It already is so. */
   | { readonly do: 'nothing'; readonly vendorId: string }
@@ -72,7 +73,7 @@ export interface ReadBackContext {
   /** When the first call of the command may have left, by our clock. */
   readonly sinceMs: number;
   /** Of the call whose answer is missing, as planned; null when not known any more. */
-  readonly rev: number | null;
+  readonly basis: Basis | null;
   /** Ids of what other commands are known to have written. */
   readonly claimed: ReadonlySet<string>;
   readonly seen: Sights;
@@ -107,5 +108,10 @@ export interface Action<C extends Capability = Capability> {
 
 /** What clocks of two organisations may differ by. */
 export const CLOCK_SKEW_MS = 5000;
+
+/** Whether a change at that time, by Kustomer's clock, is surely none of a write that was begun at `sinceMs` by ours. */
+export function isLongPast(changedAtMs: number | null, sinceMs: number): boolean {
+  return changedAtMs !== null && changedAtMs < sinceMs - CLOCK_SKEW_MS;
+}
 
 export const tell = (finding: Finding): ReadBackStep => ({ do: 'tell', finding });

@@ -65,7 +65,7 @@ function update(message: Resource, args: CallArgs): PlanStep {
       body: { meta: merged, preview: callText(directionOf(message, args), merged['status']) },
       permission: MESSAGE_UPDATE,
     },
-    rev: null,
+    basis: null,
   };
 }
 
@@ -105,7 +105,7 @@ function createIn(path: readonly string[], owner: { readonly customer?: string }
       },
       permission: MESSAGE_CREATE,
     },
-    rev: null,
+    basis: null,
   };
 }
 

@@ -6,6 +6,7 @@ import { MAX_ASSIGNEES } from '../../fibric/commands/assignment-write.ts';
 import type { CommandArgs } from '../../fibric/commands/index.ts';
 import { type Action, tell } from './action.ts';
 import {
+  basisOf,
   CONVERSATION_READ,
   CONVERSATION_UPDATE,
   type ConversationState,
@@ -42,7 +43,7 @@ export const conversationAssignmentWrite: Action<'conversation.assignment.write'
         body: { ...lists, ...(state.rev === null ? {} : { rev: state.rev }) },
         permission: CONVERSATION_UPDATE,
       },
-      rev: state.rev,
+      basis: basisOf(state, attributesOf(listsOf(args, state))),
     };
   },
   /** It stands as asked for when doing it again would change nothing. */
@@ -52,13 +53,7 @@ export const conversationAssignmentWrite: Action<'conversation.assignment.write'
     const lists = listsOf(args, state);
     const missing = lists.filter(({ before, after }) => !sameMembers(before, after));
     if (missing.length === 0) return tell({ kind: 'found', vendorId: state.id });
-    return tell(
-      notAsWritten(
-        state,
-        lists.map(({ attribute }) => attribute),
-        context,
-      ),
-    );
+    return tell(notAsWritten(state, attributesOf(lists), context));
   },
 };
 
@@ -75,6 +70,10 @@ function listsOf({ users, teams, mode }: Args, state: ConversationState): readon
   const change = (attribute: ListChange['attribute'], before: readonly string[], named: readonly string[] | null) =>
     named === null ? [] : [{ attribute, before, after: mergeMembers(before, named, mode) }];
   return [...change('assignedUsers', state.users, users), ...change('assignedTeams', state.teams, teams)];
+}
+
+function attributesOf(lists: readonly ListChange[]): readonly ListChange['attribute'][] {
+  return lists.map(({ attribute }) => attribute);
 }
 
 /** Those who are there keep their places. */

@@ -36,7 +36,7 @@ export const conversationNoteWrite: Action<'conversation.note.write'> = {
       body: { body, externalId },
       permission: NOTE_CREATE,
     },
-    rev: null,
+    basis: null,
   }),
   readBack: (args, context) => lookIn(args.conversation_id, 0, args, context),
 };

@@ -2,6 +2,7 @@
 import { parseInstant } from '../../fibric/commands/instant.ts';
 import type { Resource } from '../../kustomer/client/documents.ts';
 import { objectOrEmpty, textOrNull } from '../../kustomer/json.ts';
+import type { Basis } from '../ledger/entry.ts';
 import {
   CLOCK_SKEW_MS,
   type Finding,
@@ -24,7 +25,20 @@ export interface ConversationState {
   readonly mergedTarget: string | null;
   readonly updatedAtMs: number | null;
   /** When the attribute was last changed; null = never, undefined = Kustomer does not tell. */
-  changedAtMs(attribute: 'status' | 'assignedUsers' | 'assignedTeams'): number | null | undefined;
+  changedAtMs(attribute: Attribute): number | null | undefined;
+}
+
+type Attribute = 'status' | 'assignedUsers' | 'assignedTeams';
+
+/** For a write of these attributes. */
+export function basisOf(state: ConversationState, attributes: readonly Attribute[]): Basis {
+  return { rev: state.rev, changedAtMs: lastChangeOf(state, attributes) };
+}
+
+/** 0 = never, null = Kustomer does not tell of each. */
+function lastChangeOf(state: ConversationState, attributes: readonly Attribute[]): number | null {
+  const times = attributes.map((attribute) => state.changedAtMs(attribute));
+  return times.includes(undefined) ? null : Math.max(...times.map((atMs) => atMs ?? 0));
 }
 
 export function readConversation(id: string, name = 'conversation'): VendorRead {
@@ -75,17 +89,20 @@ export function refuseMerged({ id, mergedTarget }: ConversationState): PlanStep 
  * Whether a write that is bound to a revision has happened, when what it wanted does not stand there (any more).
  *
  * A conversation at the revision the write was bound to, or at the next one with another value, has never seen it: the next
- * revision would be its own. Further on only the time of the last change of what it writes can tell.
+ * revision would be its own. Further on the time of the last change of what it writes tells: it is still that which the write
+ * was decided on, by Kustomer's own clock, or one that is long past by ours.
  */
 export function notAsWritten(
   state: ConversationState,
-  attributes: readonly ('status' | 'assignedUsers' | 'assignedTeams')[],
-  { rev, sinceMs }: Pick<ReadBackContext, 'rev' | 'sinceMs'>,
+  attributes: readonly Attribute[],
+  { basis, sinceMs }: Pick<ReadBackContext, 'basis' | 'sinceMs'>,
 ): Finding {
+  const { rev, changedAtMs } = basis ?? { rev: null, changedAtMs: null };
   if (rev !== null && state.rev !== null) {
     if (state.rev < rev) return { kind: 'unclear', why: 'an older copy was read' };
     if (state.rev <= rev + 1) return { kind: 'absent' };
   }
+  if (changedAtMs !== null && lastChangeOf(state, attributes) === changedAtMs) return { kind: 'absent' };
   const beforeMs = sinceMs - CLOCK_SKEW_MS;
   const untouched = (atMs: number | null | undefined): boolean =>
     atMs === null || (atMs !== undefined && atMs < beforeMs);

@@ -3,6 +3,7 @@ import type { CommandArgs } from '../../fibric/commands/index.ts';
 import { instantText, parseInstant } from '../../fibric/commands/instant.ts';
 import { type Action, tell } from './action.ts';
 import {
+  basisOf,
   CONVERSATION_READ,
   CONVERSATION_UPDATE,
   type ConversationState,
@@ -38,7 +39,7 @@ export const conversationStatusWrite: Action<'conversation.status.write'> = {
         body: { status: args.status, ...snooze, ...rev },
         permission: CONVERSATION_UPDATE,
       },
-      rev: state.rev,
+      basis: basisOf(state, ['status']),
     };
   },
   readBack: (args, context) => {

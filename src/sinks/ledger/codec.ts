@@ -4,10 +4,11 @@
  */
 import { CodedError, ERROR_TABLE, type ErrorCode } from '../../base/errors.ts';
 import { ByteReader, ByteWriter } from '../bytes.ts';
-import type { CommandRecord, LedgerEntry, PolicyRef, Subject } from './entry.ts';
+import type { Basis, CommandRecord, LedgerEntry, PolicyRef, Subject } from './entry.ts';
 
-/** 2: what waits for a person has the record of its command. */
-const VERSION = 2;
+/** 2: what waits for a person has the record of its command. 3: what is in flight may have its basis. */
+const VERSION = 3;
+const WITHOUT_BASIS = 2;
 const WITHOUT_RECORDS = 1;
 const KINDS = ['in_flight', 'done', 'failed', 'parked', 'held'] as const satisfies readonly LedgerEntry['kind'][];
 const HASH_BYTES = 16;
@@ -31,6 +32,7 @@ export function encodeEntry(entry: LedgerEntry): Buffer {
       writer.number(entry.attempt).optional(entry.approvedBy, (name) => writeText(writer, name));
       writePolicy(writer, entry.policy);
       writeRecord(writer, entry.record);
+      writer.optional(entry.basis, (basis) => writeBasis(writer, basis));
       break;
     case 'done':
       writer.number(entry.atMs).optional(entry.vendorId, (id) => writeVendorId(writer, id));
@@ -73,7 +75,7 @@ export function decodeEntry(bytes: Buffer): LedgerEntry {
 
 function read(reader: ByteReader): LedgerEntry {
   const version = reader.byte();
-  if (version !== VERSION && version !== WITHOUT_RECORDS) throw new RangeError(`version ${version}`);
+  if (version < WITHOUT_RECORDS || version > VERSION) throw new RangeError(`version ${version}`);
   const kind = KINDS[reader.byte()];
   if (kind === undefined) throw new RangeError('an unknown kind of entry');
   const common = { fingerprint: reader.hex(HASH_BYTES), receiptId: readReceiptId(reader) };
@@ -90,6 +92,7 @@ function read(reader: ByteReader): LedgerEntry {
         approvedBy: reader.optional(() => reader.text()),
         policy: readPolicy(reader),
         record: readRecord(reader, version),
+        basis: version <= WITHOUT_BASIS ? null : reader.optional(() => readBasis(reader)),
       };
     case 'done':
       return { kind, ...common, atMs: reader.number(), vendorId: reader.optional(() => readVendorId(reader)) };
@@ -165,6 +168,14 @@ function readRecord(reader: ByteReader, version: number): CommandRecord | null {
     offset: reader.number(),
     appendedAtMs: reader.number(),
   }));
+}
+
+function writeBasis(writer: ByteWriter, { rev, changedAtMs }: Basis): void {
+  writer.optional(rev, (value) => writer.number(value)).optional(changedAtMs, (value) => writer.number(value));
+}
+
+function readBasis(reader: ByteReader): Basis {
+  return { rev: reader.optional(() => reader.number()), changedAtMs: reader.optional(() => reader.number()) };
 }
 
 function readCode(reader: ByteReader): ErrorCode {

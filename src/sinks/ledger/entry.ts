@@ -31,6 +31,14 @@ export interface CommandRecord {
   readonly appendedAtMs: number;
 }
 
+/** How what is to be written stood when the write was decided on: by this it is told later whether the write has happened. */
+export interface Basis {
+  /** Of the object; null where there is none. */
+  readonly rev: number | null;
+  /** By Kustomer's clock, when what is written was last changed; 0 = never, null = it does not tell. */
+  readonly changedAtMs: number | null;
+}
+
 interface Common {
   /** What the key is bound to. */
   readonly fingerprint: string;
@@ -56,6 +64,8 @@ export interface InFlight extends Common {
   readonly approvedBy: string | null;
   /** Of what was held, which has no record of its own any more; null of others, who come again as they were. */
   readonly record: CommandRecord | null;
+  /** Written down before the write where the next owner could not tell without; else null. */
+  readonly basis: Basis | null;
 }
 
 /** It happened, once. */

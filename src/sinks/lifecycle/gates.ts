@@ -124,6 +124,7 @@ export function prepare(life: Life, context: Context): Step {
     policy: (decision as PolicyDecision).policy,
     approvedBy,
     record: approvedBy === null ? null : record,
+    basis: null,
   };
   const next = advance(entry, { kind: 'begin', entry: planned, proof }) as InFlight;
   return asking(life, { kind: 'persisting', entry: next }, (ask) => ({

@@ -8,7 +8,9 @@
  * D3 after the signal nothing is taken up and nothing is called; what is under way has `drainMs` to end and be committed
  * D4 after a failed commit, and after that time, everything is given up as it is: connections are closed, nothing is told
  *    any more. What is not known then is read back by the next owner
+ * D5 what a write was decided on is durable before the write, where the next owner could not tell without whether it happened
  */
+import { aborted } from '../../base/aborted.ts';
 import { CodedError } from '../../base/errors.ts';
 import type { WireReceipt } from '../../fibric/commands/receipt-fields.ts';
 import { evaluatePolicy } from '../../fibric/policy/evaluate.ts';
@@ -16,11 +18,13 @@ import { HEADER } from '../../kafka/headers.ts';
 import type { OwnedPartition } from '../../kafka/owner-worker.ts';
 import type { Append, LogRecord } from '../../kafka/port.ts';
 import type { KustomerClient } from '../../kustomer/client/client.ts';
+import { isLongPast } from '../actions/action.ts';
 import { type AnswerAdmission, type AnswerWork, admitAnswer } from '../answers/admit-answer.ts';
 import { isAnswer } from '../answers/answer.ts';
 import { AnswerDesk } from '../answers/desk.ts';
 import { decodeProgress } from '../lanes/progress-codec.ts';
 import type { Lanes, Ticket, Turn } from '../lanes.ts';
+import type { Basis } from '../ledger/entry.ts';
 import { hasRoom } from '../ledger/retention.ts';
 import type { LifecycleEffect, LifecycleEvent, PolicyDecision, ReceiptFacts } from '../lifecycle/events.ts';
 import type { Life } from '../lifecycle/life.ts';
@@ -51,7 +55,7 @@ interface AtWork {
   life: Life;
   ticket: Ticket;
   /** Of the last write that was handed over; null = not by this owner. */
-  rev: number | null;
+  basis: Basis | null;
   sent: SentTimes;
   readonly place: LimitPlace;
 }
@@ -146,7 +150,7 @@ export class PartitionSink {
       work,
       ticket,
       life: newLife(work.live, this.#owned.epoch),
-      rev: null,
+      basis: null,
       sent,
       place: new LimitPlace(this.#shared.quota),
     };
@@ -171,6 +175,7 @@ export class PartitionSink {
     while (!this.#ending.aborted) {
       const records = input.take(INTAKE_RECORDS);
       for (const record of records) {
+        await this.#shared.heard?.(record);
         const admission = await this.#admitted(record);
         const tenantId = tenantOf(admission);
         if (tenantId !== undefined) await this.#ensureReceipts(tenantId);
@@ -451,7 +456,8 @@ export class PartitionSink {
         return { kind: 'failed_final', code: client.code, message: client.message } as const;
       }
       const asking: Asking = { ...this.#asking(atWork.work, client, signal), waitMs, maySend: mayCall };
-      const called = await carryOut(command, externalId, asking);
+      const decided = (basis: Basis) => this.#writeDown(atWork, basis, signal);
+      const called = await carryOut(command, externalId, { ...asking, decided });
       atWork.place.called(called.left);
       if (called.wrote !== null) this.#note(atWork, called.wrote);
       return called.outcome;
@@ -468,19 +474,31 @@ export class PartitionSink {
     return { client, signal, faulted, nowMs: () => this.#nowMs };
   }
 
-  #note(atWork: AtWork, { rev, atMs }: { readonly rev: number | null; readonly atMs: number }): void {
-    atWork.rev = rev;
+  /** D5. Resolves also when the call is given up: nothing is sent then. */
+  async #writeDown({ life }: AtWork, basis: Basis, signal: AbortSignal): Promise<void> {
+    const { entry, startedAtMs, command } = life;
+    const { rev, changedAtMs } = basis;
+    const tells = rev !== null || changedAtMs !== null;
+    if (entry?.kind !== 'in_flight' || !tells || isLongPast(changedAtMs, startedAtMs ?? entry.startedAtMs)) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const change = { identity: command.identity, entry: { ...entry, basis } };
+    this.#outbox.stage({ change, afterwards: resolve });
+    await Promise.race([promise, aborted(signal)]);
+  }
+
+  #note(atWork: AtWork, { basis, atMs }: { readonly basis: Basis | null; readonly atMs: number }): void {
+    atWork.basis = basis;
     atWork.sent = { firstSentAtMs: atWork.sent.firstSentAtMs ?? atMs, lastSentAtMs: atMs };
   }
 
   async #readBack(atWork: AtWork, ask: number): Promise<void> {
-    const { work, life, rev } = atWork;
+    const { work, life } = atWork;
     const { settings } = this.#shared;
     const context = {
       externalId: work.externalId,
       machineUserId: work.connection.settings.machineUserId,
       sinceMs: life.startedAtMs ?? work.place.appendedAtMs,
-      rev,
+      basis: atWork.basis ?? (life.entry?.kind === 'in_flight' ? life.entry.basis : null),
       claimed: this.#ledger.written(),
     };
     const untilMs = this.#nowMs + READ_WAIT_MS + settings.lifecycle.requestTimeoutMs;

@@ -5,6 +5,7 @@ import type { WireReceipt } from '../../fibric/commands/receipt-fields.ts';
 import type { Connection } from '../../fibric/connection.ts';
 import type { CompiledPolicies } from '../../fibric/policy/compile.ts';
 import type { Grants } from '../../fibric/policy/grants.ts';
+import type { LogRecord } from '../../kafka/port.ts';
 import type { TopicNames } from '../../kafka/topics.ts';
 import type { KustomerClient } from '../../kustomer/client/client.ts';
 import type { Answer } from '../answers/answer.ts';
@@ -73,6 +74,8 @@ export interface SinkSettings {
 }
 
 export interface SinkDeps {
+  /** Waits, for a short time, until what was said before the command was sent is known here. Never rejects. */
+  readonly heard?: (record: LogRecord) => Promise<void> | undefined;
   readonly topics: Pick<TopicNames, 'commands' | 'receipts' | 'dead'>;
   readonly connections: SinkConnections;
   readonly policies: SinkPolicies;

@@ -8,6 +8,7 @@ import type { KustomerClient } from '../../kustomer/client/client.ts';
 import type { Failure, Outcome } from '../../kustomer/client/outcome.ts';
 import type { ReadBackContext } from '../actions/action.ts';
 import { vendorIdOf } from '../actions/sights.ts';
+import type { Basis } from '../ledger/entry.ts';
 import type { CallOutcome, ReadResult } from '../lifecycle/outcome.ts';
 import { type ConnectionFault, judge } from '../outcome.ts';
 import {
@@ -33,17 +34,22 @@ export interface Asking {
   readonly faulted: (fault: ConnectionFault, message: string) => void;
 }
 
-/** `wrote`: the write itself was handed over, with the revision it was decided on. */
+/** `wrote`: the write itself was handed over, with what it was decided on. */
 export interface Called {
   readonly outcome: CallOutcome;
-  readonly wrote: { readonly rev: number | null; readonly atMs: number } | null;
+  readonly wrote: { readonly basis: Basis | null; readonly atMs: number } | null;
   /** Of the write something may have reached Kustomer. */
   readonly left: boolean;
 }
 
 type Command = Pick<WriteCommand, 'capability' | 'args'>;
 
-export async function carryOut(command: Command, externalId: string, asking: Asking): Promise<Called> {
+/** `decided` is waited for before the write: what it was decided on may have to be written down. */
+export async function carryOut(
+  command: Command,
+  externalId: string,
+  asking: Asking & { readonly decided?: (basis: Basis) => Promise<void> },
+): Promise<Called> {
   const next = (inquiry: Inquiry) => planNext(command, inquiry, { externalId, nowMs: asking.nowMs() });
   const step = await inquire(next, asking);
   if ('kind' in step) return { outcome: outcomeOf(step), wrote: null, left: false };
@@ -53,7 +59,8 @@ export async function carryOut(command: Command, externalId: string, asking: Ask
   if (step.do === 'refuse') {
     return { outcome: { kind: 'refused', code: step.code, message: step.message }, wrote: null, left: false };
   }
-  const wrote = { rev: step.rev, atMs: asking.nowMs() };
+  if (step.basis !== null) await asking.decided?.(step.basis);
+  const wrote = { basis: step.basis, atMs: asking.nowMs() };
   const answer = await request(step, asking);
   return { outcome: outcomeOf(answer), wrote, left: answer.kind !== 'not_sent' };
 }

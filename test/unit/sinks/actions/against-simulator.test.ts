@@ -10,6 +10,7 @@ import { createBudgetGate } from '../../../../src/kustomer/client/budget-gate.ts
 import { createKustomerClient, type KustomerClient } from '../../../../src/kustomer/client/client.ts';
 import type { Failure, Outcome } from '../../../../src/kustomer/client/outcome.ts';
 import type { RequestFaultOptions } from '../../../../src/simulator/requests/faults.ts';
+import type { Basis } from '../../../../src/sinks/ledger/entry.ts';
 import { judge } from '../../../../src/sinks/outcome.ts';
 import {
   type Ask,
@@ -81,18 +82,18 @@ const planned = (here: World, command: Command) =>
 /** Plans and sends, once. */
 async function act(here: World, command: Command) {
   const step = await planned(here, command);
-  if (!('do' in step)) return { ...judge(step), rev: null };
-  if (step.do !== 'write') return { becomes: step.do, code: step.do === 'refuse' ? step.code : null, rev: null };
+  if (!('do' in step)) return { ...judge(step), basis: null };
+  if (step.do !== 'write') return { becomes: step.do, code: step.do === 'refuse' ? step.code : null, basis: null };
   const outcome = await here.client.call({ ...step.request, lane: 'writes' });
-  return { ...judge(outcome), rev: step.rev };
+  return { ...judge(outcome), basis: step.basis };
 }
 
-async function readBack(here: World, command: Command, rev: number | null = null, sinceMs = here.clock.nowMs) {
+async function readBack(here: World, command: Command, basis: Basis | null = null, sinceMs = here.clock.nowMs) {
   const context = {
     externalId: EXTERNAL_ID,
     machineUserId: here.org.machineUserId,
     sinceMs,
-    rev,
+    basis,
     claimed: new Set<string>(),
   };
   const told = await inquire(here, (inquiry) => readBackNext(command, inquiry, context));
@@ -151,9 +152,9 @@ describe.each(LOST)('when %s', (_, fault) => {
     const here = await world();
     const command = status(here.conversation.id);
     await here.faults({ ...fault, method: 'PATCH', when, count: 1 });
-    const { becomes, rev } = await act(here, command);
+    const { becomes, basis } = await act(here, command);
     expect(becomes).toBe('ambiguous');
-    expect((await readBack(here, command, rev)).kind).toBe(when === 'after' ? 'found' : 'absent');
+    expect((await readBack(here, command, basis)).kind).toBe(when === 'after' ? 'found' : 'absent');
     expect(await act(here, command)).toMatchObject({ becomes: when === 'after' ? 'nothing' : 'applied' });
     expect(here.org.writes.count).toBe(1);
   });
@@ -233,7 +234,7 @@ describe('an assignment', () => {
     if (!('do' in step) || step.do !== 'write') throw new Error('no write');
     await here.api('PATCH', `/v1/conversations/${here.conversation.id}`, { assignedUsers: [theirs] });
     expect(judge(await here.client.call({ ...step.request, lane: 'writes' }))).toMatchObject({ becomes: 'conflict' });
-    expect((await readBack(here, command, step.rev)).kind).toBe('absent');
+    expect((await readBack(here, command, step.basis)).kind).toBe('absent');
     expect(await act(here, command)).toMatchObject({ becomes: 'applied' });
     const { body } = await here.api('GET', `/v1/conversations/${here.conversation.id}`);
     expect(body.data.attributes.assignedUsers).toEqual([theirs, mine]);

@@ -54,7 +54,7 @@ describe('a call', () => {
         },
         permission: 'org.permission.message.create',
       },
-      rev: null,
+      basis: null,
     });
   });
 

@@ -77,7 +77,10 @@ describe('an assignment', () => {
 
   describe('read back', () => {
     const finding = (command: Args, attributes: object, rev: number | null = 7) => {
-      const step = action.readBack(command, readingBack(conversation(attributes), { rev }));
+      const step = action.readBack(
+        command,
+        readingBack(conversation(attributes), { basis: { rev, changedAtMs: null } }),
+      );
       return step.do === 'tell' ? step.finding.kind : step.do;
     };
     const ADD = args({ users: [id(1)], mode: 'add' });

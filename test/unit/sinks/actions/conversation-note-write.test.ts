@@ -42,7 +42,7 @@ describe('a note', () => {
         body: { body: ARGS.body, externalId: EXTERNAL_ID },
         permission: 'org.permission.note.create',
       },
-      rev: null,
+      basis: null,
     });
     expect(action.idempotentByNature).toBe(false);
     expect(action.permissions.readBack).toContain('org.permission.note.read');

@@ -24,10 +24,18 @@ describe('a status', () => {
         body: { status: 'done', rev: 7 },
         permission: 'org.permission.conversation.update',
       },
-      rev: 7,
+      basis: { rev: 7, changedAtMs: null },
     });
+    const modificationHistory = { statusAt: iso(NOW_MS), assignedUsersAt: iso(NOW_MS + 1) };
+    const told = (attributes: object) => action.plan(DONE, planning(conversation({ status: 'open', ...attributes })));
+    expect(told({ modificationHistory })).toMatchObject({ basis: { rev: null, changedAtMs: NOW_MS } });
+    expect(told({ modificationHistory: {} })).toMatchObject({ basis: { rev: null, changedAtMs: 0 } });
     const without = action.plan(DONE, planning(conversation({ status: 'open' })));
-    expect(without).toMatchObject({ do: 'write', rev: null, request: { body: { status: 'done' } } });
+    expect(without).toMatchObject({
+      do: 'write',
+      basis: { rev: null, changedAtMs: null },
+      request: { body: { status: 'done' } },
+    });
     expect(JSON.stringify(without)).not.toContain('"rev":0');
   });
 
@@ -54,8 +62,8 @@ describe('a status', () => {
 
   describe('read back', () => {
     const BEFORE = iso(NOW_MS - 60_000);
-    const finding = (attributes: object, rev: number | null = 7) => {
-      const step = action.readBack(DONE, readingBack(conversation(attributes), { rev }));
+    const finding = (attributes: object, rev: number | null = 7, changedAtMs: number | null = null) => {
+      const step = action.readBack(DONE, readingBack(conversation(attributes), { basis: { rev, changedAtMs } }));
       return step.do === 'tell' ? step.finding.kind : step.do;
     };
 
@@ -81,6 +89,15 @@ describe('a status', () => {
       );
       expect(finding({ status: 'open', rev: 20, ...now, modificationHistory: {} }, null)).toBe('absent');
       expect(finding({ status: 'open', rev: 20, updatedAt: BEFORE }, null)).toBe('absent');
+    });
+
+    it("is absent where the status was last changed when it was decided on, however lately, by Kustomer's clock", () => {
+      const at = (ms: number) => ({ updatedAt: iso(NOW_MS + 10), modificationHistory: { statusAt: iso(ms) } });
+      expect(finding({ status: 'open', rev: 20, ...at(NOW_MS - 10) }, 7, NOW_MS - 10)).toBe('absent');
+      expect(finding({ status: 'open', rev: 20, ...at(NOW_MS - 10) }, null, NOW_MS - 10)).toBe('absent');
+      expect(finding({ status: 'open', rev: 20, ...at(NOW_MS - 9) }, 7, NOW_MS - 10)).toBe('unclear');
+      expect(finding({ status: 'open', rev: 6, ...at(NOW_MS - 10) }, 7, NOW_MS - 10)).toBe('unclear');
+      expect(finding({ status: 'open', rev: 20, modificationHistory: null }, null, 0)).toBe('unclear');
     });
 
     it('is unclear where Kustomer does not tell when it was touched (A4)', () => {

@@ -25,7 +25,7 @@ export function readingBack(
     externalId: EXTERNAL_ID,
     machineUserId: MACHINE,
     sinceMs: NOW_MS,
-    rev: null,
+    basis: null,
     claimed: new Set(),
     seen: seen(sights),
     ...more,

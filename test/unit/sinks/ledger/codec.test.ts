@@ -8,6 +8,7 @@ import {
   MAX_RECORD_BYTES,
   MAX_TEXT_LENGTH,
 } from '../../../../src/sinks/ledger/codec.ts';
+import type { LedgerEntry } from '../../../../src/sinks/ledger/entry.ts';
 import { entry } from './arbitraries.ts';
 
 function isRefused(bytes: Buffer): boolean {
@@ -36,7 +37,7 @@ describe('entries as bytes', () => {
         const bytes = encodeEntry(value);
         expect(isRefused(bytes.subarray(0, at % bytes.length))).toBe(true);
         expect(isRefused(Buffer.concat([bytes, Buffer.of(0)]))).toBe(true);
-        expect(isRefused(Buffer.concat([Buffer.of(3), bytes.subarray(1)]))).toBe(true);
+        expect(isRefused(Buffer.concat([Buffer.of(4), bytes.subarray(1)]))).toBe(true);
         expect(isRefused(Buffer.concat([bytes.subarray(0, 1), Buffer.of(5), bytes.subarray(2)]))).toBe(true);
       }),
       { numRuns: 1000 },
@@ -81,6 +82,27 @@ describe('entries as bytes', () => {
       expect(decodeEntry(then)).toEqual(waiting);
       expect(isRefused(now.subarray(0, -1))).toBe(true);
     }
+  });
+
+  it('of the second version are read; what is in flight has no basis then', () => {
+    const flight: LedgerEntry = {
+      kind: 'in_flight',
+      fingerprint: 'a'.repeat(32),
+      receiptId: `rc_${'b'.repeat(32)}`,
+      epoch: 1,
+      startedAtMs: 1,
+      sendByMs: 2,
+      deadlineMs: 3,
+      attempt: 1,
+      policy: { policy: null, version: null, rule: null, tier: null },
+      approvedBy: null,
+      record: null,
+      basis: null,
+    };
+    const now = encodeEntry(flight);
+    // The flag that says that there is no basis is all that the third version added.
+    expect(decodeEntry(Buffer.concat([Buffer.of(2), now.subarray(1, -1)]))).toEqual(flight);
+    expect(isRefused(now.subarray(0, -1))).toBe(true);
   });
 
   it('take 60 bytes for what is kept longest', () => {

@@ -116,6 +116,7 @@ const inFlight = (epoch: number, more: Partial<InFlight> = {}): InFlight => ({
   policy: POLICY,
   approvedBy: null,
   record: null,
+  basis: null,
   ...more,
 });
 

@@ -26,7 +26,7 @@ const context = {
   externalId: EXTERNAL_ID,
   machineUserId: MACHINE,
   sinceMs: NOW_MS,
-  rev: null,
+  basis: null,
   claimed: new Set<string>(),
 };
 
@@ -49,7 +49,7 @@ describe('an inquiry', () => {
     expect(ask).toMatchObject({ link: null, request: { path: ['conversations', CONVERSATION] } });
     const conversation = { data: { type: 'conversation', id: CONVERSATION, attributes: { status: 'open', rev: 3 } } };
     const known = heard(begun, ask, conversation);
-    expect(planNext(STATUS, known, planning)).toMatchObject({ do: 'write', rev: 3 });
+    expect(planNext(STATUS, known, planning)).toMatchObject({ do: 'write', basis: { rev: 3 } });
     expect(begun.seen.size).toBe(0);
   });
 

@@ -1,6 +1,6 @@
 /** The write path from the record to the receipt, on the in-memory log, with the simulator as Kustomer. */
 import { afterEach, describe, expect, it } from 'vitest';
-import { createMemoryLog } from '../../../../src/kafka/memory/index.ts';
+import { createMemoryLog, type MemoryLog } from '../../../../src/kafka/memory/index.ts';
 import { type HouseOptions, SinkHouse } from '../../../support/sinks/house.ts';
 import { waitFor } from '../../../support/wait-for.ts';
 import { KEY, simulated } from '../../simulator/simulated.ts';
@@ -202,6 +202,34 @@ describe('nothing is called', () => {
     expect(house.dead).toEqual(Array(3).fill('record_unattributed'));
     expect(org.writes.count).toBe(1);
   });
+});
+
+/** Found by the chaos run: by times alone nobody could tell the change before from the one in doubt. */
+it('a status whose sink was killed right after another change of it is settled without a person (D5)', async () => {
+  const broker = createMemoryLog({ latencyMs: () => 5 });
+  const { house, org, api, conversation, receipts } = await setUp({}, { connect: () => broker.connect() });
+  const set = (status: string, snooze_until: string | null = null) =>
+    house.command({
+      capability: 'conversation.status.write',
+      args: { conversation_id: conversation.id, status, snooze_until },
+    });
+  const first = await house.start();
+  await house.send(set('done'));
+  await receipts(1);
+  const fault = { kind: 'timeout', method: 'PATCH', path: '/v1/conversations/*', when: 'before', count: 1 };
+  await api('POST', '/_simulator/faults', { org: 'acme', requests: [fault] });
+  await house.send(set('snoozed', '2100-01-01T00:00:00Z'));
+  await waitFor(() => org.writes.underWay === 1, { message: 'the write that has no effect', everyMs: 1 });
+  (first.log as MemoryLog).kill();
+  await house.bury(first);
+  // Somebody else goes on meanwhile, with something else: the revision alone would not tell.
+  await api('PATCH', `/v1/conversations/${conversation.id}`, { priority: 5 });
+  await api('PATCH', `/v1/conversations/${conversation.id}`, { priority: 4 });
+  await house.start();
+  const [, settled] = await receipts(2);
+  expect(settled).toMatchObject({ outcome: 'applied', attempts: 2 });
+  const statuses = org.writes.list().map(({ body }) => (body as { status?: string }).status);
+  expect(statuses.filter((status) => status !== undefined)).toEqual(['done', 'snoozed']);
 });
 
 it('a stopped sink leaves nothing half done, and the next one goes on where it was', async () => {
