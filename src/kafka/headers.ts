@@ -29,6 +29,8 @@ export const HEADER = {
   commandId: 'command_id',
   /** On records of the commands topic that are no commands: `answer`. */
   kind: 'kind',
+  /** On commands: how far their sender had read the control topic. They are judged by nothing older than that. */
+  controlAt: 'control_at',
   /** On control records: which write this is, so that its writer knows it when it comes back. */
   writeId: 'write_id',
 } as const;

@@ -15,6 +15,8 @@ export interface CommandPublisherOptions {
   readonly topics: TopicSettings;
   /** Of the command's schema. */
   readonly schemaId: number;
+  /** How far the control topic is known here: whoever carries commands out knows as much before it judges them. */
+  readonly controlAt: () => number;
 }
 
 export interface CommandPublisher extends CommandsPort {
@@ -26,7 +28,7 @@ export interface CommandPublisher extends CommandsPort {
 }
 
 export async function openCommandPublisher(options: CommandPublisherOptions): Promise<CommandPublisher> {
-  const { log, names, topics, schemaId } = options;
+  const { log, names, topics, schemaId, controlAt } = options;
   const encoder = new WireEncoder<WireCommand>({ schemaId, type: createCommandType() });
   const receipts = new TenantTopics(log, (tenantId) => receiptsTopic(topics, tenantId));
   const producer = new BatchingProducer({
@@ -49,6 +51,7 @@ export async function openCommandPublisher(options: CommandPublisherOptions): Pr
             [HEADER.tenant]: command.tenant_id,
             [HEADER.connection]: command.connection,
             [HEADER.commandId]: command.command_id,
+            [HEADER.controlAt]: String(controlAt()),
           },
         },
       ]),

@@ -24,9 +24,9 @@ export interface DataPartOptions {
   readonly settings: Settings;
   readonly log: Log;
   readonly logger: Logger;
-  readonly connections: Pick<ConnectionStore, 'get' | 'described' | 'onChange'>;
+  readonly connections: Pick<ConnectionStore, 'get' | 'described' | 'onChange' | 'controlAt'>;
   readonly clients: Clients;
-  readonly acting: Pick<Acting, 'grants'>;
+  readonly acting: Pick<Acting, 'grants' | 'documents'>;
   readonly codec: Pick<ActCodec, 'commands' | 'answers'>;
   readonly registry: Pick<SchemaRegistryPort, 'schemaById'>;
   readonly ids: Pick<SchemaIds, 'command'>;
@@ -56,6 +56,7 @@ export async function openDataPart(options: DataPartOptions): Promise<OpenedData
       names,
       topics: topicSettings(settings),
       schemaId: ids.command,
+      controlAt: () => Math.max(store.controlAt(), acting.documents.controlAt()),
     });
     const part = openData({
       log,

@@ -61,6 +61,8 @@ export interface DocumentsHealth {
 export interface Documents {
   /** The same table for the same kind, before or after its records came. */
   table<T>(kind: DocumentKind<T>): DocumentTable<T>;
+  /** Offset after the last record of the control topic that was read here. */
+  controlAt(): number;
   health(): DocumentsHealth;
   close(): Promise<void>;
 }
@@ -233,6 +235,7 @@ export async function openDocuments(options: DocumentsOptions): Promise<Document
       tables.set(kindFold as KindFold<unknown>, table as DocumentTable<unknown>);
       return table;
     },
+    controlAt: () => control.health().nextOffset,
     health() {
       const health = control.health();
       const kinds = fold.kinds();

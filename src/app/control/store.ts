@@ -74,6 +74,8 @@ export interface ConnectionStore {
   reseal(): Promise<Resealed>;
   /** Calls back after each change, with the id of the connection. Returns how to stop. */
   onChange(listener: (connectionId: string) => void): () => void;
+  /** Offset after the last record of the control topic that was read here. */
+  controlAt(): number;
   health(): StoreHealth;
   close(): Promise<void>;
 }
@@ -213,6 +215,7 @@ export async function openConnectionStore(options: ConnectionStoreOptions): Prom
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
+    controlAt: () => control.health().nextOffset,
     health() {
       const health = control.health();
       return {

@@ -11,6 +11,7 @@ import type { ConnectionStore } from '../control/store.ts';
 import type { Clients } from '../poll/clients.ts';
 import type { Settings } from '../settings.ts';
 import { openCommandConnections } from '../sink/connections.ts';
+import { ControlWait } from '../sink/control-wait.ts';
 import { ConnectionFaults } from '../sink/faults.ts';
 import { createSinkObserver } from '../sink/observer.ts';
 import type { Logger, Metrics } from '../telemetry.ts';
@@ -22,9 +23,9 @@ export interface SinkRoleOptions {
   readonly log: Log;
   readonly logger: Logger;
   readonly metrics: Metrics;
-  readonly connections: Pick<ConnectionStore, 'get' | 'described' | 'onChange'>;
+  readonly connections: Pick<ConnectionStore, 'get' | 'described' | 'onChange' | 'controlAt'>;
   readonly clients: Clients;
-  readonly acting: Pick<Acting, 'policies' | 'grants' | 'quota'>;
+  readonly acting: Pick<Acting, 'policies' | 'grants' | 'quota' | 'documents'>;
   readonly codec: ActCodec;
   /** The process must end: see OwnerObserver.crashed. */
   readonly crashed: (error: unknown) => void;
@@ -74,7 +75,13 @@ export async function startSinkRole(options: SinkRoleOptions): Promise<SinkRole>
     stopClearing();
     connections.close();
   };
+  const { documents } = acting;
+  const control = new ControlWait({
+    position: () => Math.min(documents.controlAt(), store.controlAt()),
+    clock: log.clock,
+  });
   const sink = new Sink({
+    heard: (record) => control.heard(record),
     topics: names,
     connections,
     policies: { of: (tenantId) => policies.of(tenantId), grants: (connection) => grants.of(connection) },
