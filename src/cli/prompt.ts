@@ -59,7 +59,10 @@ export async function ask(context: CliContext, question: string, otherwise: stri
 export async function confirm(context: CliContext, question: string, yes: boolean): Promise<void> {
   if (yes) return;
   if (!isInteractive(context)) {
-    throw usageError(`${question} Nobody can be asked here`, 'add --yes to do it without being asked');
+    throw usageError(
+      `this asks first, and nobody can be asked here: ${question}`,
+      'add --yes to do it without being asked',
+    );
   }
   const answer = await ask(context, `${question} Type yes to go on`, 'no');
   if (!/^y(?:es)?$/i.test(answer)) throw new CliError('not_confirmed', 'nothing was done');

@@ -35,6 +35,11 @@ export function receiptId({ id, receipt_id }: Receipt): string {
   return id ?? receipt_id ?? '-';
 }
 
+export function ruleText({ verdict }: Receipt): string {
+  if (verdict?.rule != null) return verdict.rule;
+  return verdict?.decision === 'BLOCK' ? '(no rule matched)' : '-';
+}
+
 export function policyText({ policy }: Receipt): string {
   return policy == null ? '(none)' : `${policy.name} version ${policy.version}`;
 }
@@ -47,7 +52,7 @@ export function receiptFields(receipt: Receipt): readonly (readonly [string, Cel
   return [
     ['receipt', receiptId(receipt)],
     ['verdict', { text: verdict?.decision ?? '-', style: styleOf(verdict?.decision) }],
-    ['rule', verdict?.rule ?? '(no rule matched)'],
+    ['rule', ruleText(receipt)],
     ['policy', policyText(receipt)],
     ['outcome', { text: outcomeText(receipt), style: styleOf(receipt.outcome) }],
     ...optional('first receipt', receipt.first_receipt_id),

@@ -1,10 +1,12 @@
 /** Any JSON document for people: names and values, lists of objects as tables, the rest indented. Pure but for where it is written. */
 import type { Output } from './terminal/output.ts';
+import { showTime } from './times.ts';
 
 type Document = Readonly<Record<string, unknown>>;
 
 /** What stands in every document and says nothing to a person. */
 const PLUMBING: ReadonlySet<string> = new Set(['object']);
+const INSTANT = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?Z$/;
 const MAX_ROWS = 50;
 const MAX_COLUMNS = 6;
 
@@ -52,7 +54,7 @@ function columnsOf(rows: readonly Document[]): readonly string[] {
 
 function text(value: unknown): string {
   if (value === null || value === undefined) return '-';
-  if (typeof value === 'string') return value;
+  if (typeof value === 'string') return INSTANT.test(value) ? showTime(value) : value;
   return Array.isArray(value) && value.every((one) => typeof one === 'string')
     ? value.join(', ') || '-'
     : JSON.stringify(value);

@@ -4,10 +4,10 @@
  */
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { createContext, EXIT } from '../../src/app/cli/io.ts';
 import { createProgram } from '../../src/app/cli/program.ts';
+import { codeIn, commandsOf, wrongCommands as wrongCalls } from '../support/doc-commands.ts';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
 const PAGES = [
@@ -20,22 +20,6 @@ const PAGES = [
 ];
 
 const read = (page: string): string => readFileSync(resolve(ROOT, page), 'utf8');
-
-/** Code as a reader would copy it: fenced blocks, and `such spans`. Lines broken with a backslash are one. */
-function codeIn(text: string): readonly string[] {
-  const fences = [...text.matchAll(/^ *```[a-z]*\n([\s\S]*?)^ *```$/gm)].map(([, code]) => code as string);
-  const prose = text.replaceAll(/^ *```[\s\S]*?^ *```$/gm, '');
-  const spans = [...prose.matchAll(/`([^`\n]+)`/g)].map(([, code]) => code as string);
-  return [
-    ...fences.flatMap((code) =>
-      code
-        .trimEnd()
-        .replaceAll(/\s*\\\n\s*/g, ' ')
-        .split('\n'),
-    ),
-    ...spans,
-  ];
-}
 
 /** Headings as GitHub makes anchors of them. */
 function anchorsOf(text: string): readonly string[] {
@@ -69,42 +53,14 @@ function unknownTargets(code: readonly string[]): readonly string[] {
     .filter((target) => !TARGETS.has(target));
 }
 
-const program = createProgram(createContext({}, new AbortController().signal), () => undefined);
-
-function commandsBelow(command: Command, path: string): readonly (readonly [path: string, command: Command])[] {
-  return command.commands.flatMap((one) => {
-    const at = `${path}${one.name()}`;
-    return [[at, one] as const, ...commandsBelow(one, `${at} `)];
-  });
-}
-
-const COMMANDS = new Map(commandsBelow(program, ''));
-
-/** The longest command these words begin with: `connection add`, or `topics`. Undefined: they begin with none. */
-function commandOf(words: readonly string[]): readonly [path: string, command: Command] | undefined {
-  for (const path of [3, 2, 1].map((length) => words.slice(0, length).join(' '))) {
-    const command = COMMANDS.get(path);
-    if (command !== undefined) return [path, command];
-  }
-  return undefined;
-}
-
-/** What is wrong with each `cn-kustomer …` in the code: a command that does not exist, or an option it does not take. */
-function wrongCommands(code: readonly string[]): readonly string[] {
-  // Words stand one space apart; what comes after more than one is a column of a table.
-  const calls = code.flatMap((line) => [...line.matchAll(/(?:^|[\s/;&|(])cn-kustomer((?: [^\s|;&#>]+)*)/g)]);
-  return calls.flatMap(([, rest]) => {
-    const words = (rest ?? '').trim().split(' ');
-    if (!/^[a-z]/.test(words[0] ?? '')) return [];
-    const found = commandOf(words);
-    if (found === undefined) return [`no command ${words[0]}`];
-    const [path, command] = found;
-    const below = words[path.split(' ').length] ?? '';
-    if (command.commands.length > 0 && /^[a-z]/.test(below)) return [`no command ${path} ${below}`];
-    const known = ['--help', ...command.options.map((option) => option.long ?? '')];
-    return words.filter((word) => /^--[a-z]/.test(word) && !known.includes(word)).map((word) => `${path} ${word}`);
-  });
-}
+const COMMANDS = commandsOf(createProgram(createContext({}, new AbortController().signal), () => undefined));
+/** In a call of fibric it is the id of a listing. */
+const wrongCommands = (code: readonly string[]) =>
+  wrongCalls(
+    'cn-kustomer',
+    COMMANDS,
+    code.filter((line) => !/(?:^|[\s/])fibric /.test(line)),
+  );
 
 describe('the checks find what they are for', () => {
   it('links', () => {

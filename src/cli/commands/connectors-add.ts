@@ -68,7 +68,7 @@ function configOf(text: string): JsonObject {
   if (credential === null) return config;
   throw new CliError('credential_in_config', `${credential} in --config looks like a credential; it was not sent`, {
     exitCode: EXIT.usage,
-    hint: `leave it out: the API key is asked for on its own (or piped to stdin, or ${KEY_VARIABLE}). What stood in --config is in your shell's history: make a new key`,
+    hint: `leave it out: the API key is asked for on its own (or piped to stdin, or ${KEY_VARIABLE}). What stood in --config is in your shell's history, so create a new key`,
   });
 }
 
@@ -89,7 +89,9 @@ function show({ out }: Call, one: Connector): void {
   out.line(`Webhook URL: ${one.webhook_url ?? '(none)'}`);
   out.line();
   out.line('Installing grants nothing. Next:');
-  for (const [command, why] of nextSteps(one)) out.line(`  ${command.padEnd(62)}  ${why}`.trimEnd());
+  const steps = nextSteps(one);
+  const widest = Math.max(...steps.map(([command]) => command.length));
+  for (const [command, why] of steps) out.line(`  ${command.padEnd(widest)}  ${why}`);
 }
 
 function nextSteps({ name }: Connector): readonly (readonly [string, string])[] {

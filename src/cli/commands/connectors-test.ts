@@ -9,7 +9,7 @@ import { type Problem, problemText, usageError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit.ts';
 import { parseJsonObject } from '../json-arg.ts';
 import { type Unsettled, unsettled } from '../pending.ts';
-import { exitCodeOfReceipt, policyText, receiptId, showReceiptAdvice } from '../receipt-text.ts';
+import { exitCodeOfReceipt, policyText, receiptId, ruleText, showReceiptAdvice } from '../receipt-text.ts';
 import { styleOf } from '../terminal/style.ts';
 import type { Cell } from '../terminal/table.ts';
 
@@ -128,7 +128,7 @@ function showTest({ out }: Call, { test, receipt, open, connection, live }: Show
       ? []
       : [
           ['verdict', { text: verdict.decision, style: styleOf(verdict.decision) }],
-          ['rule', verdict.rule ?? '(no rule matched)'],
+          ['rule', ruleText(receipt)],
           ['policy', policyText(receipt)],
           ...(verdict.reason ? [['reason', verdict.reason] as const] : []),
         ];
@@ -137,6 +137,7 @@ function showTest({ out }: Call, { test, receipt, open, connection, live }: Show
     ...decided,
     ['outcome', { text: outcomeText(test), style: styleOf(receipt.outcome) }],
     ...(test.receipt == null ? [] : [['receipt', receiptId(test.receipt)] as const]),
+    ...(receipt.first_receipt_id ? [['first receipt', receipt.first_receipt_id] as const] : []),
     ...(receipt.idempotency_key ? [['key', receipt.idempotency_key] as const] : []),
     ...(vendor ? [['wrote', `${vendor.type} ${vendor.id ?? '(id not told)'}`] as const] : []),
     ...(error ? [['error', `${error.code}: ${error.message}`] as const] : []),

@@ -39,6 +39,21 @@ interface EnvelopeFields {
   readonly problems?: unknown;
 }
 
+/** Where to look for what is there, by the first part of the path. */
+const LISTS: Readonly<Record<string, string>> = {
+  listings: 'fibric connectors search',
+  connectors: 'fibric connectors list',
+  policies: 'fibric policy ls',
+  events: 'fibric events ls',
+  receipts: 'fibric receipts ls',
+  approvals: 'fibric approvals ls',
+};
+
+function missingHint(path: string): string | null {
+  const list = LISTS[path.split('/')[1] ?? ''];
+  return list === undefined ? null : `\`${list}\` shows what there is`;
+}
+
 export interface FailedAnswer {
   readonly status: number;
   /** The parsed body, or undefined where it was no JSON. */
@@ -46,16 +61,18 @@ export interface FailedAnswer {
   /** Header X-Request-Id. */
   readonly requestId: string | null;
   readonly endpoint: string;
+  /** Below /v1. */
+  readonly path: string;
 }
 
-export function apiError({ status, body, requestId, endpoint }: FailedAnswer): CliError {
+export function apiError({ status, body, requestId, endpoint, path }: FailedAnswer): CliError {
   const envelope = envelopeOf(body);
   if (envelope === null) return foreignAnswer(status, requestId, endpoint);
   const code = textOr(envelope.code, `http_${status}`);
   return new CliError(code, textOr(envelope.message, `the API answered ${status}`), {
     exitCode: exitCodeOf(status, code),
     status,
-    hint: HINTS[code] ?? null,
+    hint: HINTS[code] ?? (code === 'not_found' ? missingHint(path) : null),
     requestId: textOr(envelope.request_id, requestId ?? '') || null,
     docUrl: textOr(envelope.doc_url, '') || null,
     problems: problemsOf(envelope.problems),

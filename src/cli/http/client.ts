@@ -66,7 +66,7 @@ export function createClient(options: ClientOptions): ApiClient {
     try {
       for (let attempts = 1; ; attempts++) {
         const msLeft = () => deadlineMs - clock.nowMs();
-        const answer = await attempt(method, url(path, given.query), {
+        const answer = await attempt(method, path, url(path, given.query), {
           body: given.body === undefined ? null : JSON.stringify(given.body),
           headers: headers({
             ...(given.body !== undefined && { 'content-type': 'application/json' }),
@@ -105,7 +105,7 @@ export function createClient(options: ClientOptions): ApiClient {
     | { readonly error: null; readonly body: unknown }
     | { readonly error: CliError; readonly retryAfter: string | null };
 
-  const attempt = async (method: Method, address: string, sent: Sent): Promise<Answer> => {
+  const attempt = async (method: Method, path: string, address: string, sent: Sent): Promise<Answer> => {
     const timeout = AbortSignal.timeout(sent.timeoutMs);
     try {
       const response = await request(address, {
@@ -121,7 +121,9 @@ export function createClient(options: ClientOptions): ApiClient {
       const body = parseJson(text);
       if (status >= 200 && status < 300 && (body !== undefined || text === '')) return { error: null, body };
       const error =
-        status >= 400 ? apiError({ status, body, requestId, endpoint }) : foreignAnswer(status, requestId, endpoint);
+        status >= 400
+          ? apiError({ status, body, requestId, endpoint, path })
+          : foreignAnswer(status, requestId, endpoint);
       return { error, retryAfter: headerOf(response.headers, 'retry-after') };
     } catch (error) {
       if (signal.aborted) throw interrupted();
@@ -158,7 +160,7 @@ export function createClient(options: ClientOptions): ApiClient {
         if (status === 200 && isStream) return response.body;
         const body = parseJson(await readBounded(response.body, MAX_ANSWER_BYTES));
         throw status >= 400
-          ? apiError({ status, body, requestId, endpoint })
+          ? apiError({ status, body, requestId, endpoint, path })
           : foreignAnswer(status, requestId, endpoint);
       } catch (error) {
         if (error instanceof CliError) throw error;

@@ -86,7 +86,8 @@ function objectOf(event: SseEvent, endpoint: string): Record<string, unknown> {
     throw new CliError('stream_unreadable', 'the stream sent something that is no event');
   }
   // A server that has begun to answer can say what went wrong only within the stream.
-  if (event.type === 'error') throw apiError({ status: statusOf(value), body: value, requestId: null, endpoint });
+  if (event.type === 'error')
+    throw apiError({ status: statusOf(value), body: value, requestId: null, endpoint, path: '/stream' });
   return value as Record<string, unknown>;
 }
 

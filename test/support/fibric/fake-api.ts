@@ -4,7 +4,6 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { onTestFinished } from 'vitest';
 import { parseHeaders } from './fake-http.ts';
 import { routes } from './fake-routes.ts';
 import { FakeStream } from './fake-stream.ts';
@@ -82,13 +81,6 @@ export function envelope(status: number, code: string, message: string, problems
       ...(problems.length > 0 && { problems }),
     },
   };
-}
-
-/** Started for one test and gone after it. */
-export async function startFakeApi(): Promise<FakeApi> {
-  const api = await openFakeApi();
-  onTestFinished(() => api.close());
-  return api;
 }
 
 export async function openFakeApi(): Promise<FakeApi> {

@@ -24,6 +24,10 @@ export function installConnector(body: Json, world: World): Answer {
   const key = given ?? '';
   const checks = checksOf(key);
   const status = key === REVOKED_KEY ? 'error' : key === READING_KEY || key === LIMITED_KEY ? 'degraded' : 'ready';
+  // A key that Kustomer refuses is not put in the place of the present one.
+  if (status === 'error' && before !== undefined) {
+    return { status: 200, body: { ...before, created: false, key_stored: false, probe: { status, checks } } };
+  }
   const made: Json = {
     ...connectorOf(name, key, { ...(before?.['config'] as Json | undefined), ...config }),
     ...(status === 'error' && { status: 'error', status_detail: 'Kustomer refuses the API key' }),

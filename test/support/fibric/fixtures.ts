@@ -67,7 +67,7 @@ export const CAPABILITY_NAMES = [
 export function connectorOf(name: string, key: string, config: Json): Json {
   return {
     object: 'connector',
-    id: 'cn_7d2f4a',
+    id: `cn_${Buffer.from(name).toString('hex').slice(-6)}`,
     listing: 'cn-kustomer',
     name,
     role: 'support',
@@ -79,7 +79,7 @@ export function connectorOf(name: string, key: string, config: Json): Json {
     config: { poll_interval: '60s', backfill_since: null, ...config },
     status: 'connected',
     status_detail: null,
-    webhook_url: 'https://hooks.example.com/v1/webhooks/kustomer/cn_7d2f4a',
+    webhook_url: `https://hooks.example.com/webhooks/kustomer/cn_${Buffer.from(name).toString('hex').slice(-6)}`,
     installed_at: NOW,
     last_sense_at: null,
   };

@@ -11,6 +11,8 @@ export interface FibricRun {
   readonly code: number;
   readonly out: string;
   readonly notes: string;
+  /** Both, in the order in which they were written. */
+  readonly transcript: string;
 }
 
 export interface RunOptions {
@@ -29,8 +31,13 @@ export interface RunOptions {
 
 export async function runInProcess(args: readonly string[], options: RunOptions = {}): Promise<FibricRun> {
   const { endpoint, token = TOKEN, env = {}, stdin = '', terminal } = options;
-  const stdout = new Sink(terminal?.columns, options.onOutput);
-  const stderr = new Sink(terminal?.columns, options.onOutput);
+  let transcript = '';
+  const onOutput = (text: string): void => {
+    transcript += text;
+    options.onOutput?.(transcript);
+  };
+  const stdout = new Sink(terminal?.columns, onOutput);
+  const stderr = new Sink(terminal?.columns, onOutput);
   const input: SecretInput & PassThrough = Object.assign(new PassThrough(), {
     ...(terminal !== undefined && { isTTY: true, setRawMode: () => undefined }),
   });
@@ -54,7 +61,7 @@ export async function runInProcess(args: readonly string[], options: RunOptions 
     redactor: new Redactor(),
   };
   const code = await runFibric(args, context);
-  return { code, out: stdout.text, notes: stderr.text };
+  return { code, out: stdout.text, notes: stderr.text, transcript };
 }
 
 /** Sleeps take no time, but let everything else have its turn. */
@@ -66,9 +73,9 @@ class Sink extends Writable {
   text = '';
   readonly isTTY: boolean;
   readonly columns: number;
-  readonly #onOutput: ((text: string) => void) | undefined;
+  readonly #onOutput: (text: string) => void;
 
-  constructor(columns: number | undefined, onOutput: ((text: string) => void) | undefined) {
+  constructor(columns: number | undefined, onOutput: (text: string) => void) {
     super();
     this.isTTY = columns !== undefined;
     this.columns = columns ?? 80;
@@ -77,7 +84,7 @@ class Sink extends Writable {
 
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
     this.text += chunk.toString();
-    this.#onOutput?.(this.text);
+    this.#onOutput(chunk.toString());
     done();
   }
 }

@@ -62,7 +62,13 @@ async function* bytes(connection: Connection): AsyncGenerator<Uint8Array> {
 }
 
 const refusal = (status: number, code: string): CliError =>
-  apiError({ status, body: { error: { code, message: code } }, requestId: null, endpoint: 'http://api' });
+  apiError({
+    status,
+    body: { error: { code, message: code } },
+    requestId: null,
+    endpoint: 'http://api',
+    path: '/events/stream',
+  });
 
 describe('a stream that is followed', () => {
   it('F1: goes on behind the last event handed over, and leaves half an event out', async () => {
