@@ -68,6 +68,11 @@ const installBody = z.strictObject({
     .regex(/^[\x21-\x7e]{8,8192}$/, 'is 8 to 8192 printable characters without spaces')
     .optional()
     .describe('Absent = the present one stays. It is sealed and never shown again.'),
+  webhook_token: z
+    .string()
+    .regex(/^[\x21-\x7e]{8,512}$/, 'is 8 to 512 printable characters without spaces')
+    .optional()
+    .describe('Token of a webhook that was made by hand; deliveries signed with it are taken from then on.'),
 });
 
 /** Kustomer may be asked several things, one after another. */
@@ -103,6 +108,7 @@ export function connectorRoutes(ports: Ports): readonly Route[] {
           role: body.role,
           config,
           apiKey: body.api_key === undefined ? undefined : new Secret(body.api_key),
+          webhookToken: body.webhook_token === undefined ? undefined : new Secret(body.webhook_token),
           signal,
         });
         const probe = { status: probeStatus(checks), checks: checks.map(shownCheck) };

@@ -164,6 +164,8 @@ export interface InstallRequest {
   readonly config: Readonly<Record<string, string | boolean | null>>;
   /** Undefined = keep the one there is. */
   readonly apiKey: Secret | undefined;
+  /** Of a webhook made by hand; joins the live ones. */
+  readonly webhookToken: Secret | undefined;
   readonly signal: AbortSignal;
 }
 

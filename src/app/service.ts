@@ -5,14 +5,18 @@
  * and groups are left → clients close. Bounded by SHUTDOWN_MS; what is late is reported and left to the broker's timeouts,
  * which lose nothing.
  */
+import { randomUUID } from 'node:crypto';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type FastifyInstance, fastify } from 'fastify';
+import { refuseUnparsable } from '../api/unparsable.ts';
 import { CodedError } from '../base/errors.ts';
 import type { Envelope } from '../fibric/envelope.ts';
 import type { ReceiverCounters } from '../ingest/counters.ts';
 import type { Log } from '../kafka/port.ts';
 import { type ActCodec, openActing } from './acting.ts';
 import type { ConnectionStore } from './control/store.ts';
+import { type ApiRole, type ApiRoleOptions, startApiRole } from './roles/api.ts';
 import { startIngestRole } from './roles/ingest.ts';
 import { startPolling } from './roles/polling.ts';
 import { startProcessRole } from './roles/process.ts';
@@ -32,6 +36,8 @@ export interface ServiceOptions {
   readonly encode: (envelope: Envelope) => Buffer;
   /** For roles that act. */
   readonly act?: ActCodec;
+  /** For the role `api`. */
+  readonly api?: Pick<ApiRoleOptions, 'registry' | 'ids' | 'announce'>;
   /** A programming error, or a client gone for good: the process must end non-zero. */
   readonly crashed: (error: unknown) => void;
   /** Where to listen, if not where the settings say; `shared`: other threads of this process listen there too. */
@@ -64,10 +70,13 @@ interface Part {
   close(): Promise<void>;
 }
 
+/** Longest time a client may take for a whole request. */
+const REQUEST_TIMEOUT_MS = 30_000;
+const KEEP_ALIVE_MS = 65_000;
 /** Roles that call Kustomer. */
-const CALLERS: readonly RoleName[] = ['poll', 'sink'];
+const CALLERS: readonly RoleName[] = ['poll', 'sink', 'api'];
 /** Roles that act. */
-const ACTORS: readonly RoleName[] = ['sink'];
+const ACTORS: readonly RoleName[] = ['sink', 'api'];
 
 export async function startService(options: ServiceOptions): Promise<Service> {
   const { settings, logger, metrics, connections } = options;
@@ -131,6 +140,8 @@ async function start(options: ServiceOptions, parts: Part[]): Promise<Server> {
     parts.push(await startProcessRole({ ...options, connections: described }));
   }
   let counters: ReceiverCounters | undefined;
+  let api: ApiRole | undefined;
+  let ownUrl: string | null = null;
   // With other threads beside it, this one's receiver sees a part of the deliveries only.
   const received = () => (options.whole === undefined ? counters : undefined);
   if (CALLERS.some(has)) {
@@ -143,22 +154,53 @@ async function start(options: ServiceOptions, parts: Part[]): Promise<Server> {
       const acting = await openActing(options);
       parts.push({ name: 'acting', shared: true, health: acting.health, close: acting.close });
       if (has('sink')) parts.push(await startSinkRole({ ...options, clients: vendor.clients, acting, codec }));
+      if (has('api')) {
+        if (options.api === undefined) throw new TypeError('The role api needs schemas');
+        api = await startApiRole({
+          ...{ ...options, ...options.api },
+          ...{ clients: vendor.clients, acting, codec },
+          ownUrl: () => (has('ingest') ? ownUrl : null),
+          lastSenseAtMs: ({ connectionId }) => counters?.lastAcceptedAtMs.get(connectionId) ?? null,
+        });
+        parts.push(api);
+      }
     }
   }
+  const before = (request: IncomingMessage, response: ServerResponse) => api?.handle(request, response) === true;
+  const listening = (address: AddressInfo): AddressInfo => {
+    ownUrl = `http://${address.family === 'IPv6' ? `[${loopbackOf(address)}]` : loopbackOf(address)}:${address.port}`;
+    return address;
+  };
   if (has('ingest')) {
-    const ingest = await startIngestRole(options);
+    const ingest = await startIngestRole({ ...options, before });
     parts.push(ingest);
     const { receiver } = ingest;
     counters = receiver.counters;
-    return { app: receiver.app, listen: () => receiver.listen(at), close: async () => undefined };
+    const listen = async () => listening(await receiver.listen(at));
+    return { app: receiver.app, listen, close: async () => undefined };
   }
-  const app = fastify({ logger: false });
+  const app = fastify({
+    logger: false,
+    forceCloseConnections: 'idle',
+    clientErrorHandler: (error, socket) =>
+      refuseUnparsable(error, socket, () => `req_${randomUUID().replaceAll('-', '')}`),
+    serverFactory: (route) =>
+      createServer({ requestTimeout: REQUEST_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
+        if (!before(request, response)) route(request, response);
+      }),
+  });
   const listen = async () => {
     await app.listen(at);
-    return app.server.address() as AddressInfo;
+    return listening(app.server.address() as AddressInfo);
   };
   return { app, listen, close: () => app.close() };
 }
+/** Where this process reaches itself. */
+function loopbackOf({ address }: AddressInfo): string {
+  if (address === '0.0.0.0') return '127.0.0.1';
+  return address === '::' ? '::1' : address;
+}
+
 /** An address that cannot be had is a matter of settings, not a fault of the program. */
 export function addressRefused(error: NodeJS.ErrnoException, { host, port }: Settings): unknown {
   const codes = ['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL', 'ENOTFOUND'];

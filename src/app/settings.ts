@@ -252,6 +252,27 @@ export const SETTINGS = {
     'Switch webhooks on again that Kustomer switched off for their failures.',
     flag,
   ),
+  adminToken: secret(
+    'CN_ADMIN_TOKEN',
+    'Admin token of the API: makes tenants and their tokens. Unset = the first start makes one and prints it once.',
+  ),
+  apiRatePerMinute: setting(
+    'API_RATE_PER_MINUTE',
+    '6000',
+    'Most requests of one tenant to the API in a minute, for each class of routes and process; more = 429.',
+    integer(1, 10_000_000),
+  ),
+  apiBodyLimitBytes: setting(
+    'API_BODY_LIMIT_BYTES',
+    String(2 ** 18),
+    'Largest body of a request to the API.',
+    integer(2 ** 12, 2 ** 24),
+  ),
+  kustomerBaseUrl: optional(
+    'KUSTOMER_BASE_URL',
+    "Where connectors installed through the API ask Kustomer; unset = the subdomain's own host. For the simulator.",
+    text,
+  ),
   shutdownMs: setting('SHUTDOWN_MS', '10000', 'Longest orderly shutdown.', integer(1000, 120_000)),
   logLevel: setting('LOG_LEVEL', 'info', 'fatal, error, warn, info, debug or trace.', logLevel),
 } as const;

@@ -294,6 +294,18 @@ export const METRICS = {
     labels: [],
     across: 'max',
   },
+  cnk_api_requests_total: {
+    kind: 'counter',
+    help: 'Requests of the control API, by route and status.',
+    labels: ['route', 'status'],
+  },
+  cnk_api_request_seconds: {
+    kind: 'histogram',
+    help: 'From the arrival of a request of the API to the end of its answer; streams last as long as they are read.',
+    labels: ['route'],
+  },
+  cnk_api_open_requests: { kind: 'gauge', help: 'Requests of the API under way, streams included.', labels: [] },
+  cnk_api_streams: { kind: 'gauge', help: 'Streams of the API under way.', labels: [] },
 } as const satisfies Record<string, MetricRow>;
 
 export type MetricName = keyof typeof METRICS;

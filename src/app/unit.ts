@@ -31,6 +31,8 @@ export interface UnitOptions {
   readonly at?: { readonly host: string; readonly port: number; readonly shared: boolean };
   readonly whole?: WholeProcess;
   readonly up: (service: Service) => void;
+  /** Tells a person, once, what can be told only now. */
+  readonly announce: (text: string) => void;
 }
 
 /** Resolves when it has stopped: with what made it crash, or undefined. Rejects when it could not start. */
@@ -64,7 +66,7 @@ export async function runUnit(options: UnitOptions): Promise<{ readonly error: u
 }
 
 async function startUp(options: UnitOptions, log: Log, crashed: (error: unknown) => void) {
-  const { settings, logger, roles, signal, metrics, at, whole } = options;
+  const { settings, logger, roles, signal, metrics, at, whole, announce } = options;
   const connections = await tellingMeanwhile(openKafkaSide({ log, settings, logger }), {
     clock: log.clock,
     signal,
@@ -76,7 +78,8 @@ async function startUp(options: UnitOptions, log: Log, crashed: (error: unknown)
   });
   const kinds: readonly SchemaKind[] = [
     ...(roles.includes('process') ? (['envelope'] as const) : []),
-    ...(roles.includes('sink') ? (['receipt'] as const) : []),
+    ...(roles.includes('sink') || roles.includes('api') ? (['receipt'] as const) : []),
+    ...(roles.includes('api') ? (['command'] as const) : []),
   ];
   const registry = openRegistry(settings);
   const ids = await lookUpSchemaIds(kinds, {
@@ -92,8 +95,10 @@ async function startUp(options: UnitOptions, log: Log, crashed: (error: unknown)
     ids.receipt === undefined
       ? undefined
       : createActCodec({ registry, ids: { receipt: ids.receipt }, masterKeys: await masterKeysOf(settings) });
-  const shared = { settings, roles, log, logger, metrics, connections, encode, crashed, ...(act && { act }) };
-  const service = await startService({ ...shared, ...(at && { at }), ...(whole && { whole }) });
+  const api = ids.command === undefined ? undefined : { registry, ids: { command: ids.command }, announce };
+  const shared = { settings, roles, log, logger, metrics, connections, encode, crashed };
+  const parts = { ...(act && { act }), ...(api && { api }) };
+  const service = await startService({ ...shared, ...parts, ...(at && { at }), ...(whole && { whole }) });
   const close = async () => {
     await service.close();
     await connections.close();

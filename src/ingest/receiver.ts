@@ -44,6 +44,8 @@ export interface ReceiverOptions {
   readonly logger: ReceiverLogger;
   readonly settings?: Partial<ReceiverSettings>;
   readonly nowMs?: () => number;
+  /** Asked first about requests that are no webhooks; true = it answers. */
+  readonly before?: (request: IncomingMessage, response: ServerResponse) => boolean;
 }
 
 export interface ReceiverHealth extends HandlerState {
@@ -89,7 +91,10 @@ export function createReceiver(options: ReceiverOptions): Receiver {
     genReqId: () => randomUUID(),
     forceCloseConnections: 'idle',
     clientErrorHandler: refuseUnparsable,
-    serverFactory: (route) => createHttpServer(settings, handler.handle, route),
+    serverFactory: (route) =>
+      createHttpServer(settings, handler.handle, (request, response) => {
+        if (options.before?.(request, response) !== true) route(request, response);
+      }),
   });
   app.setNotFoundHandler((request, reply) => {
     const answer: ErrorAnswer = { status: 404, code: 'route_unknown', message: 'nothing is served at this path' };

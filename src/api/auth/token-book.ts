@@ -51,6 +51,13 @@ export class TokenBook {
     return { kind: 'valid', record };
   }
 
+  /** Whether a token that was valid still is. */
+  isLive(keyId: string, nowMs: number): boolean {
+    const record = this.#table.get(keyId);
+    if (record === undefined || record.revoked_at_ms !== null) return false;
+    return record.expires_at_ms === null || nowMs < record.expires_at_ms;
+  }
+
   lastUsedAtMs(record: TokenRecord): number | null {
     const here = this.#usedAtMs.get(record.key_id);
     if (here === undefined) return record.last_used_at_ms;

@@ -30,6 +30,7 @@ export const addServe: AddCommand = (program, context, finish) => {
               signal,
               metrics: createMetrics(),
               up: ({ address }) => up(address),
+              announce: context.print,
             })
           : await runThreads({ settings, env, roles, logger, signal, up });
       if (crash === undefined) return;

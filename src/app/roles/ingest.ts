@@ -1,7 +1,7 @@
 /** The ingest role: the webhook receiver in front of the batching producer. */
 
 import type { ConnectionLookup } from '../../ingest/ports.ts';
-import { createReceiver, type Receiver } from '../../ingest/receiver.ts';
+import { createReceiver, type Receiver, type ReceiverOptions } from '../../ingest/receiver.ts';
 import { BatchingProducer } from '../../kafka/batching-producer.ts';
 import type { Log } from '../../kafka/port.ts';
 import { topicNames } from '../../kafka/topics.ts';
@@ -15,6 +15,8 @@ export interface IngestRoleOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly connections: ConnectionLookup;
+  /** Takes requests of other roles on the same listener; true = it answers. */
+  readonly before?: ReceiverOptions['before'];
 }
 
 /** The receiver is not listening yet: the service adds its own routes first. */
@@ -32,6 +34,7 @@ export async function startIngestRole(options: IngestRoleOptions): Promise<Role 
     connections,
     appender: producer,
     logger,
+    ...(options.before && { before: options.before }),
     settings: { maxBodyBytes: settings.bodyLimitBytes, appendTimeoutMs: settings.ingestWaitMs },
   });
   metrics.onScrape(() => scrape(metrics, receiver, producer));

@@ -7,5 +7,5 @@ export interface Role {
   close(): Promise<void>;
 }
 
-export const ROLE_NAMES = ['ingest', 'process', 'poll', 'sink'] as const;
+export const ROLE_NAMES = ['ingest', 'process', 'poll', 'sink', 'api'] as const;
 export type RoleName = (typeof ROLE_NAMES)[number];

@@ -59,6 +59,8 @@ try {
       },
       metrics: async () => (await wholeProcess()).metrics,
     },
+    // A thread's stdout is that of the process.
+    announce: (text) => void process.stdout.write(`${text}\n`),
     up(started) {
       service = started;
       say({ kind: 'up' });

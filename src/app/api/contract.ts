@@ -1,0 +1,168 @@
+/** What a connector depends on, looked at now: the checks of `fibric connectors test … --contract`. */
+import type { Check, WebhookReport } from '../../api/ports.ts';
+import { CodedError } from '../../base/errors.ts';
+import type { ConnectionWithTokens } from '../../fibric/connection.ts';
+import { formatDuration } from '../../fibric/poll-settings.ts';
+import { cursorKey, decodeLive, scopeKey } from '../../ingest/poll/cursor-record.ts';
+import { find } from '../../ingest/webhook-health/find.ts';
+import { HEALTH_REASONS, NEVER_SEEN } from '../../ingest/webhook-health/model.ts';
+import { lookAtWebhooks } from '../../ingest/webhook-health/observe.ts';
+import type { Log } from '../../kafka/port.ts';
+import type { KustomerClient } from '../../kustomer/client/client.ts';
+import { checkKey } from '../control/key-check.ts';
+import { scanLatest } from '../poll/cursor-scan.ts';
+import { checkOfFailure, checksOfKey } from './probe.ts';
+import { checkSignature } from './signature-check.ts';
+
+export interface ContractOptions {
+  readonly connection: ConnectionWithTokens;
+  /** Null without a key that can be used. */
+  readonly client: KustomerClient | null;
+  readonly webhookUrl: string | null;
+  readonly log: Log;
+  readonly cursorTopic: string;
+  readonly nowMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** Polls are late beyond this many intervals, and a little for the poll itself. */
+const LATE_INTERVALS = 3;
+const LATE_SLACK_MS = 30_000;
+/** Of an organisation's rate: below it, somebody else's burst stops us. */
+const LOW_SHARE = 0.1;
+
+export async function checkContract(options: ContractOptions): Promise<readonly Check[]> {
+  const { connection, client, webhookUrl, signal } = options;
+  const webhook = await webhookReport(options);
+  const permissions = client === null ? [] : await checkPermissions(client, connection);
+  return [
+    webhookCheck(webhook),
+    await checkSignature(connection, webhookUrl, signal),
+    await checkPoll(options),
+    ...(client === null ? [noKey()] : permissions),
+    ...(client === null ? [] : [budgetCheck(client)]),
+  ];
+}
+
+/** A single look: there is nothing to compare it with, so every fault counts and lost changes cannot be seen. */
+export async function webhookReport({
+  connection,
+  client,
+  webhookUrl,
+  nowMs,
+  signal,
+}: Pick<ContractOptions, 'connection' | 'client' | 'webhookUrl' | 'nowMs' | 'signal'>): Promise<WebhookReport> {
+  const looked =
+    client === null ? null : await lookAtWebhooks(client, connection, { lane: 'probes', waitMs: 15_000, signal });
+  const tokens = connection.webhookTokens.length;
+  const seen = { tokens, asked: looked?.asked ?? null, acceptedHere: null, polledAtMs: [], pollWorks: null };
+  const { state, reason } = find(seen, { ...NEVER_SEEN, sinceMs: nowMs }, nowMs);
+  const facts = looked?.asked.kind === 'answered' ? looked.asked.webhooks : [];
+  return {
+    url: webhookUrl,
+    tokens,
+    state,
+    reason,
+    message: reason === null ? 'webhooks are as they should be' : HEALTH_REASONS[reason].meaning,
+    webhooks: facts.map(({ id, current, enabled, missingEvents, deliveries }) => ({
+      id,
+      current,
+      enabled,
+      lastDeliveredAtMs: deliveries?.lastSuccessAtMs ?? null,
+      failuresSince: deliveries?.failuresAtMs.length ?? null,
+      missingEvents,
+    })),
+  };
+}
+
+const WEBHOOK_STEPS: Readonly<Record<string, string>> = {
+  no_webhook: 'Run `fibric connectors add` again with PUBLIC_URL set on the service, or make the webhook by hand.',
+  webhook_gone: 'Run `fibric connectors add` again: it makes another.',
+  webhook_disabled: 'Mend what made deliveries fail; it is switched on again by itself.',
+  webhook_switched_off: 'Switch it on under Settings › Platform › Outbound webhooks.',
+  token_unknown: 'Run `fibric connectors add` again: it reads the token.',
+  events_missing: 'Run `fibric connectors add` again: it adds the events.',
+  deliveries_failing: 'Is the address reachable for Kustomer?',
+  not_permitted: 'Give the key org.permission.outbound_webhook.read.',
+};
+
+function webhookCheck({ state, reason, message, webhooks }: WebhookReport): Check {
+  const name = 'webhook_health';
+  const [current] = webhooks;
+  const last = current?.lastDeliveredAtMs ?? null;
+  const delivered = last === null ? '' : `; last delivery ${new Date(last).toISOString()}`;
+  const nextStep = reason === null ? null : (WEBHOOK_STEPS[reason] ?? null);
+  if (state !== 'connected') {
+    const carried = state === 'degraded' ? '; the poll carries the stream, so events lag by up to poll_interval' : '';
+    return { name, ok: false, code: reason ?? state, message: `${message}${carried}${delivered}`, nextStep };
+  }
+  return { name, ok: reason === null ? true : null, code: reason ?? 'ok', message: `${message}${delivered}`, nextStep };
+}
+
+async function checkPermissions(client: KustomerClient, connection: ConnectionWithTokens): Promise<readonly Check[]> {
+  try {
+    return checksOfKey(await checkKey(client, connection));
+  } catch (error) {
+    const found = error instanceof CodedError ? checkOfFailure(error) : null;
+    if (found === null) throw error;
+    return [found];
+  }
+}
+
+function noKey(): Check {
+  const message = 'there is no API key: nothing is polled or written';
+  return { name: 'authentication', ok: false, code: 'no_key', message, nextStep: 'Run `fibric connectors add`.' };
+}
+
+/** Where the polls stand, from their committed cursors: true whichever process polls. */
+async function checkPoll({ connection, log, cursorTopic, nowMs }: ContractOptions): Promise<Check> {
+  const name = 'poll_lag';
+  const { pollIntervalMs } = connection.settings;
+  if (!connection.hasApiKey) {
+    return { name, ok: false, code: 'no_key', message: 'nothing is polled without an API key', nextStep: null };
+  }
+  const scope = `${scopeKey(connection)}/`;
+  const streams = ['conversations', 'messages', 'customers'];
+  const wanted = new Set(streams.map((stream) => cursorKey(connection, stream)));
+  const cursors = await scanLatest({ log, topic: cursorTopic, wanted: (key) => wanted.has(key) });
+  const lags = [...cursors].flatMap(([key, value]) => {
+    try {
+      return [{ stream: key.slice(scope.length), lagMs: Math.max(0, nowMs - decodeLive(key, value).state.cursorMs) }];
+    } catch {
+      return [];
+    }
+  });
+  if (lags.length === 0) {
+    const message = 'nothing has been polled yet';
+    return { name, ok: null, code: 'not_begun', message, nextStep: 'Is a process with the role poll running?' };
+  }
+  const text = lags.map(({ stream, lagMs }) => `${stream} ${Math.round(lagMs / 1000)}s`).join(', ');
+  const late = lags.some(({ lagMs }) => lagMs > LATE_INTERVALS * pollIntervalMs + LATE_SLACK_MS);
+  return {
+    name,
+    ok: !late,
+    code: late ? 'late' : 'ok',
+    message: `read up to: ${text} ago, every ${formatDuration(pollIntervalMs)}`,
+    nextStep: late ? 'Raise poll_interval if the rate limit is used up; see /readyz of the role poll.' : null,
+  };
+}
+
+function budgetCheck(client: KustomerClient): Check {
+  const { limit, limitTold, left, pausedUntilMs, limited } = client.health().budget;
+  const name = 'budget';
+  if (pausedUntilMs !== null) {
+    const message = `Kustomer asks us to wait until ${new Date(pausedUntilMs).toISOString()}`;
+    return { name, ok: false, code: 'rate_limited', message, nextStep: 'Raise poll_interval.' };
+  }
+  if (!limitTold || left === null) {
+    return { name, ok: null, code: 'unknown', message: 'Kustomer does not tell its rate limit', nextStep: null };
+  }
+  const low = left < limit * LOW_SHARE;
+  return {
+    name,
+    ok: !low && limited === 0,
+    code: low ? 'low' : limited > 0 ? 'rate_limited' : 'ok',
+    message: `${left} of ${limit} requests of this minute are left for everybody; ${limited} were refused with 429`,
+    nextStep: low || limited > 0 ? 'Raise poll_interval, or see what else uses the organisation’s limit.' : null,
+  };
+}
