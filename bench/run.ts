@@ -36,6 +36,7 @@ const BENCHES: Readonly<Record<string, BenchEntry>> = {
   processor: { args: flags },
   restore: { args: flags },
   backfill: { args: flags },
+  quota: { args: flags },
   commands: { args: flags },
   path: { args: (options) => [...flags(options), ...(options.quick ? [] : ['--highest'])] },
 };

@@ -83,7 +83,7 @@ export interface QuotaBookHealth {
 
 export interface QuotaBook extends SinkQuota {
   /** For whoever only wants a verdict: the number of `usage`. */
-  used(need: QuotaNeed, nowMs: number): number | null;
+  readonly used: (need: QuotaNeed, nowMs: number) => number | null;
   health(): QuotaBookHealth;
   /** What waits is answered `unavailable`; releases that are on their way are sent. */
   close(): Promise<void>;
@@ -137,6 +137,8 @@ class Book implements QuotaBook {
   readonly #id: string;
   readonly #waiting = new Map<string, Waiting>();
   readonly #stop = new AbortController();
+  /** Handed on by itself. */
+  readonly used = (need: QuotaNeed, nowMs: number): number | null => this.usage(need, nowMs)?.used ?? null;
   #writes = 0;
   #isCaughtUp = false;
   #lastError: string | null = null;
@@ -197,10 +199,6 @@ class Book implements QuotaBook {
     if (used < need.max) return { used, freeAtMs: nowMs };
     const isOurs = attemptId !== undefined && state.granted.has(attemptId);
     return { used: isOurs ? used - 1 : used, freeAtMs: quotaFreeAtMs(state, need, nowMs) };
-  }
-
-  used(need: QuotaNeed, nowMs: number): number | null {
-    return this.usage(need, nowMs)?.used ?? null;
   }
 
   async reserve(request: ReserveRequest): Promise<ReserveAnswer> {
