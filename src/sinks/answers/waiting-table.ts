@@ -2,8 +2,9 @@
  * What waits for a person, folded from the records of the ledger.
  *
  * U1 it holds what the last record of each identity says waits, and nothing else
- * U2 it is bounded: what finds no room is left out and counted as missing, per partition, until that partition is read again
- * U3 a partition is worth reading again when it misses something and there is room once more
+ * U2 it is bounded: what finds no room is left out and remembered as missing, by its offset
+ * U3 once there is room again a partition is worth reading from the first offset it misses; of what is read a second time
+ *    only what is missing counts, since the rest is known as it stands now
  */
 import type { WireCommand } from '../../fibric/commands/command.ts';
 import type { CommandRecord, LedgerEntry, PolicyRef, Subject } from '../ledger/entry.ts';
@@ -30,6 +31,12 @@ export interface Waiting {
   readonly record: CommandRecord | null;
 }
 
+/** Of a record of the ledger. */
+export interface Place {
+  readonly partition: number;
+  readonly offset: number;
+}
+
 export interface WaitingBounds {
   readonly maxEntries: number;
   readonly maxBytes: number;
@@ -37,6 +44,8 @@ export interface WaitingBounds {
 
 /** Beside the record, roughly. */
 const ENTRY_BYTES = 2048;
+/** As many as this for each that can be listed are remembered as missing; beyond that they are only counted. */
+const MISSING_FOR_EACH = 10;
 /** Part of the bounds below which a partition that misses something is read again. */
 const LOW_WATER = 0.75;
 
@@ -44,7 +53,9 @@ export class WaitingTable {
   readonly #bounds: WaitingBounds;
   readonly #partitions = new Map<number, Map<string, Waiting>>();
   readonly #tenants = new Map<string, Map<string, Waiting>>();
-  readonly #missing = new Map<number, Set<string>>();
+  readonly #missing = new Map<number, Map<string, number>>();
+  #remembered = 0;
+  #forgotten = 0;
   #entries = 0;
   #bytes = 0;
 
@@ -53,8 +64,7 @@ export class WaitingTable {
   }
 
   get counts() {
-    let missing = 0;
-    for (const identities of this.#missing.values()) missing += identities.size;
+    const missing = this.#remembered + this.#forgotten;
     return { entries: this.#entries, bytes: this.#bytes, missing };
   }
 
@@ -73,12 +83,12 @@ export class WaitingTable {
   }
 
   /** Returns what waits now; undefined when nothing (more) does, or it found no room. */
-  apply(partition: number, identity: string, entry: LedgerEntry | null): Waiting | undefined {
+  apply({ partition, offset }: Place, identity: string, entry: LedgerEntry | null): Waiting | undefined {
     this.#remove(partition, identity);
     if (entry === null || !waitsForPerson(entry)) return undefined;
     const bytes = costOf(entry.record);
     if (this.#entries >= this.#bounds.maxEntries || this.#bytes + bytes > this.#bounds.maxBytes) {
-      this.#miss(partition, identity);
+      this.#miss({ partition, offset }, identity);
       return undefined;
     }
     const { kind, subject, receiptId, atMs, policy, record } = entry;
@@ -112,18 +122,28 @@ export class WaitingTable {
     return known;
   }
 
-  /** U3. A partition that is to be read from its start now; what it has is replaced as it is read. */
-  takeStale(): number | undefined {
-    const { maxEntries, maxBytes } = this.#bounds;
-    if (this.#entries > maxEntries * LOW_WATER || this.#bytes > maxBytes * LOW_WATER) return undefined;
-    const [partition] = this.#missing.keys();
-    if (partition !== undefined) this.#missing.delete(partition);
-    return partition;
+  /** U3: that very record. */
+  misses({ partition, offset }: Place, identity: string): boolean {
+    return this.#missing.get(partition)?.get(identity) === offset;
   }
 
-  #miss(partition: number, identity: string): void {
-    const missing = this.#missing.get(partition) ?? new Set();
-    this.#missing.set(partition, missing.add(identity));
+  /** U3. Where to read a partition again, if there is room and it misses something. */
+  firstMissed(partition: number): number | undefined {
+    const { maxEntries, maxBytes } = this.#bounds;
+    if (this.#entries > maxEntries * LOW_WATER || this.#bytes > maxBytes * LOW_WATER) return undefined;
+    let first: number | undefined;
+    for (const offset of this.#missing.get(partition)?.values() ?? []) first = Math.min(first ?? offset, offset);
+    return first;
+  }
+
+  #miss({ partition, offset }: Place, identity: string): void {
+    if (this.#remembered >= MISSING_FOR_EACH * this.#bounds.maxEntries) {
+      this.#forgotten++;
+      return;
+    }
+    const missing = this.#missing.get(partition) ?? new Map();
+    this.#missing.set(partition, missing.set(identity, offset));
+    this.#remembered++;
   }
 
   #put(waiting: Waiting): void {
@@ -136,7 +156,10 @@ export class WaitingTable {
 
   #remove(partition: number, identity: string): void {
     const missing = this.#missing.get(partition);
-    if (missing?.delete(identity) && missing.size === 0) this.#missing.delete(partition);
+    if (missing?.delete(identity)) {
+      this.#remembered--;
+      if (missing.size === 0) this.#missing.delete(partition);
+    }
     const here = this.#partitions.get(partition);
     const before = here?.get(identity);
     if (here === undefined || before === undefined) return;

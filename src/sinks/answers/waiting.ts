@@ -3,7 +3,7 @@
  *
  * W1 caught up means that everything committed before the opening has been read: by a barrier in each partition
  * W2 a follow that fails is opened again behind the last record it handed over
- * W3 the memory is bounded (WaitingTable); a partition that misses something is read again when there is room
+ * W3 the memory is bounded (WaitingTable); where something found no room it is read again when there is room
  */
 import { randomUUID } from 'node:crypto';
 import { CodedError, hasCode } from '../../base/errors.ts';
@@ -12,7 +12,7 @@ import type { Follow, Log, LogRecord, PartitionReader } from '../../kafka/port.t
 import { BARRIER_KEY, barrierRecord } from '../../kafka/restore.ts';
 import type { TopicNames } from '../../kafka/topics.ts';
 import { decodeEntry } from '../ledger/codec.ts';
-import { type Waiting, type WaitingBounds, WaitingTable } from './waiting-table.ts';
+import { type Place, type Waiting, type WaitingBounds, WaitingTable } from './waiting-table.ts';
 
 export type { Waiting } from './waiting-table.ts';
 
@@ -82,6 +82,8 @@ interface Followed {
   readonly partition: number;
   follow: Follow | undefined;
   nextOffset: number;
+  /** Behind the last record that was ever handed over: when it is ahead, the partition is being read again. */
+  headOffset: number;
   retryMs: number;
   isCaughtUp: boolean;
   /** Turns that end a follow and begin another, one after another. */
@@ -110,6 +112,7 @@ class LedgerFollower implements WaitingView {
       partition,
       follow: undefined,
       nextOffset: 0,
+      headOffset: 0,
       retryMs: RETRY_MIN_MS,
       isCaughtUp: false,
       turning: Promise.resolve(),
@@ -183,14 +186,14 @@ class LedgerFollower implements WaitingView {
   }
 
   /** W2, W3. */
-  #again(followed: Followed, waitMs: number, fromOffset: number | undefined): void {
+  #again(followed: Followed, waitMs: number, fromOffset: number): void {
     const { follow } = followed;
     followed.follow = undefined;
     followed.turning = followed.turning.then(async () => {
       await follow?.stop().catch(() => undefined); // it has ended; why was told
       await this.#options.log.clock.sleep(waitMs, this.#stop.signal);
       if (this.#stop.signal.aborted) return;
-      followed.nextOffset = fromOffset ?? followed.nextOffset;
+      followed.nextOffset = fromOffset;
       this.#follow(followed);
     });
   }
@@ -205,7 +208,10 @@ class LedgerFollower implements WaitingView {
       return;
     }
     const identity = key.toString();
-    if (IDENTITY.test(identity)) this.#apply(followed.partition, identity, value);
+    const place = { partition: followed.partition, offset };
+    const isNew = offset >= followed.headOffset;
+    followed.headOffset = Math.max(followed.headOffset, followed.nextOffset);
+    if (IDENTITY.test(identity) && (isNew || this.#table.misses(place, identity))) this.#apply(place, identity, value);
   }
 
   #reached(followed: Followed): void {
@@ -213,9 +219,10 @@ class LedgerFollower implements WaitingView {
     if (this.#isCaughtUp) this.#caughtUp.resolve();
   }
 
-  #apply(partition: number, identity: string, value: Buffer | null): void {
+  #apply(place: Place, identity: string, value: Buffer | null): void {
+    const { partition } = place;
     const before = this.#table.at(partition, identity);
-    const waiting = this.#table.apply(partition, identity, this.#entryOf(partition, value));
+    const waiting = this.#table.apply(place, identity, this.#entryOf(partition, value));
     if (waiting !== undefined) this.#decode(waiting, 0);
     for (const tenantId of new Set([before?.subject.tenantId, waiting?.subject.tenantId])) this.#tell(tenantId);
     this.#reportRoom();
@@ -246,8 +253,12 @@ class LedgerFollower implements WaitingView {
       this.#isFull = false;
       return;
     }
-    const stale = this.#table.takeStale();
-    if (stale !== undefined) this.#again(this.#partitions[stale] as Followed, 0, 0);
+    for (const followed of this.#partitions) {
+      const isReadAgain = followed.nextOffset < followed.headOffset;
+      if (followed.follow === undefined || isReadAgain) continue;
+      const offset = this.#table.firstMissed(followed.partition);
+      if (offset !== undefined) this.#again(followed, 0, offset);
+    }
   }
 
   /** What is listed without its command for now gets it as soon as its schema is there. */
