@@ -17,14 +17,16 @@ interface FilterFlags {
   readonly since?: string;
 }
 type ListFlags = FilterFlags & { readonly limit: string; readonly json?: true };
-type ReplayFlags = FilterFlags & { readonly dryRun?: true; readonly force?: true };
+type ReplayFlags = FilterFlags & { readonly dryRun?: true; readonly force?: true; readonly commands?: true };
 
 const LIST_MAX = 10_000;
 /** Of one partition; more than this is no matter for a command line. */
 const REPLAY_MAX = 10_000;
 
 export const addDead: AddCommand = (program, context, finish) => {
-  const dead = program.command('dead').description('the raw records that could not be processed');
+  const dead = program
+    .command('dead')
+    .description('raw records that could not be processed, and commands nobody could be told of');
   dead
     .command('list')
     .description('list the newest dead letters, without their bodies')
@@ -42,11 +44,12 @@ export const addDead: AddCommand = (program, context, finish) => {
     .action((place: string, flags: { body?: true }) => show(context, place, flags.body === true));
   dead
     .command('replay')
-    .description('append dead letters to the raw topic again, once their cause is removed')
+    .description('append dead letters to the topic they came from again, once their cause is removed')
     .argument('[place...]', 'where they stand, <partition>@<offset>')
     .option('--code <code>', 'instead of places: all with this error code')
     .option('--since <span>', 'with --code: only those of the last 90s, 30m, 1h, 2d, …')
     .option('--tenant <id>', 'with --code: only those of this tenant')
+    .option('--commands', 'with --code: commands, which are then carried out, instead of raw records')
     .option('--dry-run', 'say what would be done')
     .option('--force', 'also when so many would stop their partition if they all failed again')
     .action((places: string[], flags: ReplayFlags, _command: Command) => replayAll(context, finish, places, flags));
@@ -94,8 +97,8 @@ async function replayAll(
   if ((places.length === 0) === (flags.code === undefined)) {
     throw new CodedError('config_invalid', 'name either places, <partition>@<offset>, or --code');
   }
-  if (places.length > 0 && (flags.since !== undefined || flags.tenant !== undefined)) {
-    throw new CodedError('config_invalid', '--since and --tenant go with --code, not with places');
+  if (places.length > 0 && (flags.since !== undefined || flags.tenant !== undefined || flags.commands !== undefined)) {
+    throw new CodedError('config_invalid', '--since, --tenant and --commands go with --code, not with places');
   }
   const wanted = places.map(parsePlace);
   const dryRun = flags.dryRun === true;
@@ -111,18 +114,22 @@ async function replayAll(
       const letters: DeadLetter[] = [];
       for (const place of wanted) {
         const record = await dead.find(place);
-        replayOf(record, names.raw); // refuses before anything is done
+        replayOf(record, names); // refuses before anything is done
         letters.push(letterOf(record));
       }
       found = letters;
     } else {
       const newest = await dead.newest({ filter, limit: REPLAY_MAX + 1 });
       noteIncomplete(context, newest);
-      found = newest.letters.filter((letter) => letter.sourceTopic === names.raw && letter.source !== null);
+      // Never both at once: a command that is replayed writes to Kustomer.
+      const wantedTopic = flags.commands === true ? names.commands : names.raw;
+      found = newest.letters.filter((letter) => letter.sourceTopic === wantedTopic && letter.source !== null);
+      const commands = newest.letters.filter((letter) => letter.sourceTopic === names.commands).length;
+      if (flags.commands !== true && commands > 0) context.note(`${commands} commands left out; see --commands`);
     }
     const { letters, repeated } = planReplay(found);
     if (letters.length === 0) context.note('no dead letters');
-    guardCrowd(context, letters, flags);
+    guardCrowd(context, letters, names.raw, flags);
     for (const { letter, of } of repeated) {
       context.print(`skipped ${placeText(letter)}: the same delivery as ${placeText(of)}`);
     }
@@ -130,7 +137,7 @@ async function replayAll(
     const count = await replay({
       dead,
       letters,
-      rawTopic: names.raw,
+      topics: names,
       ...(producer === undefined ? {} : { producer }),
       done: (letter) => context.print(`${dryRun ? 'would replay' : 'replayed'} ${describe(letter)}`),
       signal: context.signal,
@@ -142,9 +149,14 @@ async function replayAll(
 }
 
 /** A partition whose letters all fail again would stop at `dead_letter_limit`. */
-function guardCrowd(context: CliContext, letters: readonly DeadLetter[], { force, dryRun }: ReplayFlags): void {
+function guardCrowd(
+  context: CliContext,
+  letters: readonly DeadLetter[],
+  rawTopic: string,
+  { force, dryRun }: ReplayFlags,
+): void {
   const { deadLetterRun } = context.settings();
-  const [crowded] = crowdedPartitions(letters, deadLetterRun);
+  const [crowded] = crowdedPartitions(letters, { maxInARow: deadLetterRun, rawTopic });
   if (crowded === undefined || force === true) return;
   const text =
     `partition ${crowded.partition} would get ${crowded.letters} letters, and stops after ${deadLetterRun} in a row ` +
@@ -191,14 +203,14 @@ function noteIncomplete(context: CliContext, found: Newest | undefined): void {
 }
 
 function asTable(letters: readonly DeadLetter[]): string {
-  const head = ['TIME', 'PLACE', 'TENANT', 'CONNECTION', 'EVENT', 'CODE', 'SOURCE', 'BYTES', 'MESSAGE'];
+  const head = ['TIME', 'PLACE', 'TENANT', 'CONNECTION', 'EVENT/COMMAND', 'CODE', 'SOURCE', 'BYTES', 'MESSAGE'];
   const rows = letters.map((letter) =>
     [
       new Date(letter.atMs).toISOString(),
       placeText(letter),
       letter.tenantId ?? '-',
       letter.connectionId ?? '-',
-      letter.eventName ?? '-',
+      letter.eventName ?? letter.commandId ?? '-',
       letter.code ?? '-',
       letter.source === null ? '-' : placeText(letter.source),
       String(letter.bodyBytes),
@@ -215,6 +227,7 @@ function asJson(letter: DeadLetter): Readonly<Record<string, unknown>> {
     tenant: letter.tenantId,
     connection: letter.connectionId,
     event_name: letter.eventName,
+    command_id: letter.commandId,
     error_code: letter.code,
     error_message: letter.message,
     source_topic: letter.sourceTopic,
@@ -224,7 +237,7 @@ function asJson(letter: DeadLetter): Readonly<Record<string, unknown>> {
 }
 
 function describe(letter: DeadLetter): string {
-  const { tenantId, connectionId, eventName, code, bodyBytes } = letter;
-  const words = [tenantId, connectionId, eventName, code].map((word) => printable(word ?? '-'));
+  const { tenantId, connectionId, eventName, commandId, code, bodyBytes } = letter;
+  const words = [tenantId, connectionId, eventName ?? commandId, code].map((word) => printable(word ?? '-'));
   return `${placeText(letter)}  ${words.join(' ')}  ${bodyBytes} bytes`;
 }

@@ -1,8 +1,9 @@
-/** A dead letter as its record tells of it, without its body; and the raw record it is replayed as. Pure. */
+/** A dead letter as its record tells of it, without its body; and the record it is replayed as. Pure. */
 import { createHash } from 'node:crypto';
 import { CodedError } from '../../base/errors.ts';
 import { HEADER } from '../../kafka/headers.ts';
 import type { Append, Headers, LogRecord } from '../../kafka/port.ts';
+import type { TopicNames } from '../../kafka/topics.ts';
 
 /** Where a letter stands in the dead topic; written `2@17`. */
 export interface Place {
@@ -17,7 +18,9 @@ export interface DeadLetter extends Place {
   readonly eventName: string | null;
   readonly code: string | null;
   readonly message: string | null;
-  /** Where the raw record stands, as far as the headers say. */
+  /** Of a command, where its headers name one. */
+  readonly commandId: string | null;
+  /** Where the record stands that it was, as far as the headers say. */
   readonly sourceTopic: string | null;
   readonly source: Place | null;
   readonly bodyBytes: number;
@@ -31,13 +34,17 @@ export interface LetterFilter {
   readonly sinceMs?: number | undefined;
 }
 
-/** What makes a raw record a dead letter; everything else came with it. */
+/** Topics whose records become dead letters. */
+export type SourceTopics = Pick<TopicNames, 'raw' | 'commands'>;
+
+/** What makes a record a dead letter; everything else came with it. */
 const OWN_HEADERS: ReadonlySet<string> = new Set([
   HEADER.errorCode,
   HEADER.errorMessage,
   HEADER.sourceTopic,
   HEADER.sourcePartition,
   HEADER.sourceOffset,
+  HEADER.sourceKey,
 ]);
 
 export function letterOf(record: LogRecord): DeadLetter {
@@ -52,6 +59,7 @@ export function letterOf(record: LogRecord): DeadLetter {
     eventName: text(HEADER.eventName),
     code: text(HEADER.errorCode),
     message: text(HEADER.errorMessage),
+    commandId: text(HEADER.commandId),
     sourceTopic: text(HEADER.sourceTopic),
     source: sourceOf(headers),
     bodyBytes: value?.length ?? 0,
@@ -68,21 +76,31 @@ export function matches(letter: DeadLetter, { tenantId, code, sinceMs }: LetterF
 }
 
 /**
- * The raw record again: same key, body and headers, by another channel, unless it was polled: a replayed body is read as a
- * webhook's. Its partition is the key's, as the receiver has it; one without a key goes where it came from. Throws `dead_letter_unknown` for a letter that did not come from `rawTopic`.
+ * The record again, in the topic it came from: same key, body and headers. Its partition is the key's, as its producer had
+ * it; one without a key goes where it came from. A raw record comes by another channel, unless it was polled: a replayed body
+ * is read as a webhook's. A command has its own key in a header, and is carried out as if it had come only now.
+ * Throws `dead_letter_unknown` for a letter of no other topic.
  */
-export function replayOf(record: LogRecord, rawTopic: string): Append {
-  const source = sourceOf(record.headers);
-  if (source === null || record.headers[HEADER.sourceTopic]?.toString() !== rawTopic) {
-    throw new CodedError('dead_letter_unknown', `${placeText(record)} is no dead letter of ${rawTopic}`);
+export function replayOf(record: LogRecord, topics: SourceTopics): Append {
+  const { headers, value } = record;
+  const source = sourceOf(headers);
+  const topic = headers[HEADER.sourceTopic]?.toString();
+  if (source === null || (topic !== topics.raw && topic !== topics.commands)) {
+    const message = `${placeText(record)} is no dead letter of ${topics.raw} or ${topics.commands}`;
+    throw new CodedError('dead_letter_unknown', message);
   }
-  const kept = Object.entries(record.headers).filter(([name]) => !OWN_HEADERS.has(name));
+  const isRaw = topic === topics.raw;
+  const key = isRaw ? record.key : (headers[HEADER.sourceKey] ?? null);
+  const kept = Object.entries(headers).filter(([name]) => !OWN_HEADERS.has(name));
   return {
-    topic: rawTopic,
-    ...(record.key === null ? { partition: source.partition } : {}),
-    key: record.key,
-    value: record.value,
-    headers: { ...Object.fromEntries(kept), ...(isPolled(record.headers) ? {} : { [HEADER.channel]: 'replay' }) },
+    topic,
+    ...(key === null ? { partition: source.partition } : {}),
+    key,
+    value,
+    headers: {
+      ...Object.fromEntries(kept),
+      ...(isRaw && !isPolled(headers) ? { [HEADER.channel]: 'replay' } : {}),
+    },
   };
 }
 
@@ -119,7 +137,7 @@ function sourceOf(headers: Headers): Place | null {
 
 function deliveryOf({ key, value, headers }: LogRecord): string {
   const hash = createHash('sha256');
-  for (const part of [headers[HEADER.tenant], headers[HEADER.connection], key, value]) {
+  for (const part of [headers[HEADER.tenant], headers[HEADER.connection], headers[HEADER.sourceKey] ?? key, value]) {
     hash.update(part === undefined || part === null ? 'none;' : `${part.length};`);
     if (part) hash.update(part);
   }

@@ -9,7 +9,7 @@ import type { ErrorCode } from '../../base/errors.ts';
 import type { LogProducer } from '../../kafka/port.ts';
 import { isTallied } from '../../processors/dead-letters.ts';
 import type { DeadTopic } from './dead-topic.ts';
-import { byPlace, type DeadLetter, replayOf } from './letter.ts';
+import { byPlace, type DeadLetter, replayOf, type SourceTopics } from './letter.ts';
 
 export interface ReplayPlan {
   /** By partition and offset. */
@@ -33,13 +33,14 @@ export function planReplay(found: readonly DeadLetter[]): ReplayPlan {
   return { letters, repeated };
 }
 
-/** Partitions that would get so many letters that, were they all to fail again, the processor would stop there. */
+/** Raw partitions that would get so many letters that, were they all to fail again, the processor would stop there. */
 export function crowdedPartitions(
-  letters: readonly DeadLetter[],
-  maxInARow: number,
+  all: readonly DeadLetter[],
+  { maxInARow, rawTopic }: { readonly maxInARow: number; readonly rawTopic: string },
 ): readonly { readonly partition: number; readonly letters: number }[] {
   const counts = new Map<number, number>();
-  for (const letter of letters) {
+  for (const letter of all) {
+    if (letter.sourceTopic !== rawTopic) continue; // commands stop nobody
     if (!isTallied(letter.code as ErrorCode | null)) continue; // can never stop a partition
     const partition = letter.source?.partition ?? letter.partition;
     counts.set(partition, (counts.get(partition) ?? 0) + 1);
@@ -50,7 +51,7 @@ export function crowdedPartitions(
 export interface ReplayOptions {
   readonly dead: DeadTopic;
   readonly letters: readonly DeadLetter[];
-  readonly rawTopic: string;
+  readonly topics: SourceTopics;
   /** Absent = everything but the append. */
   readonly producer?: LogProducer;
   readonly done: (letter: DeadLetter) => void;
@@ -58,12 +59,12 @@ export interface ReplayOptions {
 }
 
 /** P2. Returns how many were done; fewer than there are letters when interrupted. */
-export async function replay({ dead, letters, rawTopic, producer, done, signal }: ReplayOptions): Promise<number> {
+export async function replay({ dead, letters, topics, producer, done, signal }: ReplayOptions): Promise<number> {
   const byPosition = new Map(letters.map((letter) => [`${letter.partition}@${letter.offset}`, letter]));
   let count = 0;
   for await (const record of dead.records(letters)) {
     if (signal.aborted) break;
-    await producer?.append([replayOf(record, rawTopic)]);
+    await producer?.append([replayOf(record, topics)]);
     count += 1;
     done(byPosition.get(`${record.partition}@${record.offset}`) as DeadLetter);
   }

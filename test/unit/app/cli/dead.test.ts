@@ -103,7 +103,7 @@ describe('dead list', () => {
     );
     const { code, out, notes } = await run('list');
     expect(code).toBe(0);
-    expect(out[0]).toMatch(/^TIME +PLACE +TENANT +CONNECTION +EVENT +CODE +SOURCE +BYTES +MESSAGE$/);
+    expect(out[0]).toMatch(/^TIME +PLACE +TENANT +CONNECTION +EVENT\/COMMAND +CODE +SOURCE +BYTES +MESSAGE$/);
     expect(out.slice(1).map((line) => line.split(/ {2,}/)[1])).toEqual(['0@2', '1@0', '0@0']);
     expect(out[2]).toMatch(
       /^\S+Z +1@0 +t_a +cn_a +kustomer\.conversation\.update +body_malformed +1@\d+ +25 +data\.id is missing$/,
@@ -291,8 +291,8 @@ describe('dead replay', () => {
     expect(await rawCount()).toBe(0);
   });
 
-  it('does nothing at all when one of the places has no letter of the raw topic', async () => {
-    await bury(letter(), letter({ headers: { [HEADER.sourceTopic]: 'fibric.commands' } }));
+  it('does nothing at all when one of the places has no letter of a topic of ours', async () => {
+    await bury(letter(), letter({ headers: { [HEADER.sourceTopic]: 'fibric.ledger' } }));
     for (const places of ['0@0 0@9', '0@0 0@2', '0@0 5@0', '0@0 0@1']) {
       const { code, out, notes } = await run(`replay ${places}`);
       expect({ code, out }).toEqual({ code: 1, out: [] });
@@ -322,12 +322,93 @@ describe('dead replay', () => {
     'replay 0@0 --code event_invalid',
     'replay 0@0 --since 1h',
     'replay --since 1h',
+    'replay 0@0 --commands',
     'replay --code nonsense',
     'replay 0-0',
   ])('refuses `dead %s`', async (words) => {
     await bury(letter());
     expect(await run(words)).toMatchObject({ code: 2, out: [] });
     expect(await rawCount()).toBe(0);
+  });
+
+  describe('of commands', () => {
+    const COMMANDS = 'fibric.commands';
+    const command = (over: LetterOptions = {}) =>
+      letter({
+        key: `${COMMANDS}/1`,
+        code: 'record_unattributed',
+        ...over,
+        headers: {
+          [HEADER.sourceTopic]: COMMANDS,
+          [HEADER.sourcePartition]: '1',
+          [HEADER.sourceKey]: 'conversation-7',
+          [HEADER.commandId]: 'cmd-1',
+          ...over.headers,
+        },
+      });
+
+    beforeEach(() => log.admin.createTopics([{ name: COMMANDS, partitions: 3, config: {} }]));
+
+    async function commands(): Promise<readonly LogRecord[]> {
+      const records: LogRecord[] = [];
+      const reader = await log.reader({ clientId: 'test', topics: [COMMANDS] });
+      let wanted = 0;
+      for (let partition = 0; partition < 3; partition += 1) {
+        wanted += (await log.admin.watermarks({ topic: COMMANDS, partition })).high;
+        reader.follow({
+          ...{ topic: COMMANDS, partition, fromOffset: 0 },
+          records: (batch) => records.push(...batch.records),
+          failed: (error) => expect.unreachable(String(error)),
+        });
+      }
+      await waitFor(() => records.length >= wanted, { message: `${wanted} commands` });
+      await reader.close();
+      return records;
+    }
+
+    it('appends the command again: its own key, its headers, no channel; never to the raw topic', async () => {
+      await bury(command());
+      const { code, out } = await run('replay 0@0');
+      expect({ code, out }).toEqual({ code: 0, out: [expect.stringMatching(/^replayed 0@0 .*record_unattributed/)] });
+      const [again, ...more] = await commands();
+      expect(more).toEqual([]);
+      expect(again).toMatchObject({ key: Buffer.from('conversation-7'), value: Buffer.from(`{"no":"${CANARY}"}`) });
+      expect(again?.partition).toBe(partitionOfKey(Buffer.from('conversation-7'), 3));
+      const headers = Object.keys(texts(again as LogRecord));
+      expect(headers).toContain(HEADER.commandId);
+      expect(headers.filter((name) => name.startsWith('source_') || name.startsWith('error_'))).toEqual([]);
+      expect(texts(again as LogRecord)[HEADER.channel]).not.toBe('replay');
+      expect(await rawCount()).toBe(0);
+    });
+
+    it('sends a command without a key where it came from', async () => {
+      const { [HEADER.sourceKey]: _key, ...headers } = command().headers as Record<string, string>;
+      await bury({ ...command(), headers });
+      expect((await run('replay 0@0')).code).toBe(0);
+      expect(await commands()).toMatchObject([{ partition: 1, key: null }]);
+    });
+
+    it('takes commands by code only when told to, and then no raw record; they stop no partition', async () => {
+      await bury(letter({ code: 'record_unattributed', body: 'raw' }), command(), command({ body: 'other' }));
+      const first = await run('replay --code record_unattributed', { DEAD_LETTER_RUN: '2' });
+      expect(first).toMatchObject({ code: 0, notes: ['2 commands left out; see --commands'] });
+      expect(first.out).toHaveLength(1);
+      expect(await commands()).toEqual([]);
+      const second = await run('replay --code record_unattributed --commands', { DEAD_LETTER_RUN: '2' });
+      expect(second).toMatchObject({ code: 0, notes: [] });
+      expect(second.out).toHaveLength(2);
+      expect(await commands()).toHaveLength(2);
+      expect(await rawCount()).toBe(1);
+    });
+
+    it('lists them by the id of the command', async () => {
+      const headers = command().headers as Record<string, string>;
+      const { [HEADER.eventName]: _name, ...rest } = headers;
+      await bury({ ...command(), headers: rest });
+      expect((await run('list')).out[1]).toMatch(/ cmd-1 +record_unattributed +1@\d+ /);
+      const [json] = (await run('list --json')).out;
+      expect(JSON.parse(json ?? '')).toMatchObject({ command_id: 'cmd-1', source_topic: COMMANDS, event_name: null });
+    });
   });
 
   it('stops between two letters when interrupted, and says how many are left', async () => {
