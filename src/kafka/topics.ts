@@ -167,6 +167,8 @@ export function fixedTopics(settings: TopicSettings): readonly TopicSpec[] {
         'min.cleanable.dirty.ratio': '0.3',
         'segment.ms': '3600000',
         'segment.bytes': '134217728',
+        // Entries of what waits hold its command, and a transaction many of them.
+        'max.message.bytes': RAW_AND_HEADERS_BYTES,
       },
     },
     {
@@ -219,6 +221,11 @@ export function receiptsTopic(settings: TopicSettings, tenantId: string): TopicS
     name: topicNames(settings.prefix).receipts(tenantId),
     partitions: settings.eventPartitions,
     ...(settings.replicationFactor === undefined ? {} : { replicationFactor: settings.replicationFactor }),
-    config: { 'cleanup.policy': 'delete', 'retention.ms': String(settings.stateRetentionMs) },
+    config: {
+      'cleanup.policy': 'delete',
+      'retention.ms': String(settings.stateRetentionMs),
+      // What one transaction writes of them can be one batch.
+      'max.message.bytes': RAW_AND_HEADERS_BYTES,
+    },
   };
 }
