@@ -7,11 +7,11 @@
  *    whether or not anybody still waits.
  */
 import { composeCommand } from '../../fibric/commands/compose-command.ts';
-import type { WireReceipt } from '../../fibric/commands/receipt-fields.ts';
+import type { LogRecord } from '../../kafka/port.ts';
 import { ApiError } from '../errors.ts';
 import type { ActionRequest, ActionResult, ActionsPort } from '../ports.ts';
 import type { DataPorts } from './ports.ts';
-import { awaitReceipt, type ReceiptWait } from './receipt-waits.ts';
+import { awaitReceipt } from './receipt-waits.ts';
 import type { ReceiptShelf } from './receipts.ts';
 
 export const MAX_WAIT_MS = 60_000;
@@ -50,13 +50,19 @@ export class Actions implements ActionsPort {
     await commands.ensureReceipts(tenantId);
     const lease = await this.#lease(tenantId);
     const wait = awaitReceipt(lease, commandId);
+    const hold = this.#awaitHold(tenantId, commandId);
     try {
       await commands.publish(composed.wire, composed.key);
-      const record = await this.#first({ wait, tenantId, commandId, waitMs: Math.min(waitMs, MAX_WAIT_MS), signal });
-      if (record !== undefined && 'waiting' in record) return { kind: 'pending', commandId, waiting: record.waiting };
-      const receipt = record === undefined ? undefined : await receipts.decode(record.record);
+      const first = await this.#within<First>(Math.min(waitMs, MAX_WAIT_MS), signal, [
+        wait.record.then((record) => record && { record }),
+        hold.found.then((waiting) => ({ waiting })),
+      ]);
+      if (first === undefined) return { kind: 'pending', commandId };
+      if ('waiting' in first) return { kind: 'pending', commandId, waiting: first.waiting };
+      const receipt = await receipts.decode(first.record);
       return receipt === undefined ? { kind: 'pending', commandId } : { kind: 'disposed', commandId, receipt };
     } finally {
+      hold.end();
       wait.end();
       lease.release();
     }
@@ -71,39 +77,37 @@ export class Actions implements ActionsPort {
     throw new ApiError('unavailable', 'the receipts of the tenant cannot be read yet', { retryAfterS: 1 });
   }
 
-  /** The receipt, or that a person is asked, whichever is there first; undefined when neither is in time. */
-  async #first({ wait, tenantId, commandId, waitMs, signal }: Awaiting) {
-    const { log, waiting } = this.#options;
-    const over = new AbortController();
-    const late = log.clock.sleep(waitMs, AbortSignal.any([over.signal, signal])).then(() => undefined);
-    const asked = Promise.withResolvers<{
-      readonly waiting: { readonly id: string; readonly kind: 'held' | 'parked' };
-    }>();
-    const stop = waiting.onChange((changed) => {
+  /** A2 too: it begins before the command is published. */
+  #awaitHold(tenantId: string, commandId: string): Hold {
+    const { waiting } = this.#options;
+    const found = Promise.withResolvers<{ readonly id: string; readonly kind: 'held' | 'parked' }>();
+    const end = waiting.onChange((changed) => {
       if (changed !== tenantId) return;
-      const found = waiting.list(tenantId).find((one) => one.commandId === commandId);
-      if (found !== undefined) asked.resolve({ waiting: { id: found.id, kind: found.kind } });
+      const one = waiting.list(tenantId).find((candidate) => candidate.commandId === commandId);
+      if (one !== undefined) found.resolve({ id: one.id, kind: one.kind });
     });
-    const written = wait.record.then((record) => (record === undefined ? undefined : { record }));
+    return { found: found.promise, end };
+  }
+
+  /** Whichever comes first; undefined when none is in time. */
+  async #within<T>(ms: number, signal: AbortSignal, events: readonly Promise<T>[]): Promise<T | undefined> {
+    const over = new AbortController();
+    const late = this.#options.log.clock.sleep(ms, AbortSignal.any([over.signal, signal])).then(() => undefined);
     try {
-      return await Promise.race([written, asked.promise, late]);
+      return await Promise.race([...events, late]);
     } finally {
       over.abort();
-      stop();
     }
   }
 }
 
-interface Awaiting {
-  readonly wait: ReceiptWait;
-  readonly tenantId: string;
-  readonly commandId: string;
-  readonly waitMs: number;
-  readonly signal: AbortSignal;
+type First = { readonly record: LogRecord } | { readonly waiting: Awaited<Hold['found']> } | undefined;
+
+interface Hold {
+  readonly found: Promise<{ readonly id: string; readonly kind: 'held' | 'parked' }>;
+  end(): void;
 }
 
 function filled({ eventId, value, deadlineMs, ...request }: ActionRequest) {
   return { ...request, eventId: eventId ?? null, value: value ?? null, deadlineMs: deadlineMs ?? null };
 }
-
-export type { WireReceipt };

@@ -30,7 +30,10 @@ export function openWaitingPort({ view, publisher, names, mac }: WaitingPortOpti
       const found = ready().get(tenantId, id);
       return found === undefined ? undefined : shown(found);
     },
-    onChange: (listener) => view.onChange(listener),
+    onChange: (listener) =>
+      view.onChange((tenantId) => {
+        if (isCaughtUp) listener(tenantId);
+      }),
     async answer(tenantId, id, { answer, by, note, vendorId, nowMs, resendAs }: Answered) {
       const waiting = ready().get(tenantId, id);
       if (waiting === undefined) throw notFound('thing that waits');
