@@ -168,7 +168,7 @@ export const SETTINGS = {
     'LEDGER_MAX_BYTES',
     String(2 ** 28),
     'Bound of the ledger in memory per partition of the commands, in bytes; full = the partition takes no command until there is room.',
-    integer(2 ** 20, 2 ** 36),
+    integer(2 ** 24, 2 ** 36),
   ),
   batchRecords: setting('PROCESS_BATCH_RECORDS', '1000', 'Most raw records in one transaction.', integer(1, 10_000)),
   paceMs: setting(

@@ -90,6 +90,7 @@ export class PartitionSink {
   #isStopping = false;
   #isFull = false;
   #isLooking = false;
+  #fullLooks = 0;
 
   constructor(shared: Shared, owned: OwnedPartition) {
     this.#shared = shared;
@@ -127,7 +128,7 @@ export class PartitionSink {
     }
     await this.#drain();
     for (const { ticket } of lanes.revoke(partition)) lanes.settle(ticket); // their slots are free
-    if (this.#isFull) this.#shared.observer.full?.(partition, false); // here it stands in nobody's way any more
+    this.#tellFull(false); // here it stands in nobody's way any more
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 
@@ -179,7 +180,10 @@ export class PartitionSink {
         const admission = await this.#admitted(record);
         const tenantId = tenantOf(admission);
         if (tenantId !== undefined) await this.#ensureReceipts(tenantId);
-        while (!this.#ending.aborted && !this.#place(record, admission)) await this.#changed.wait(this.#ending);
+        while (!this.#ending.aborted && !this.#place(record, admission)) {
+          this.#shared.pump(); // what was placed before it makes the room
+          await this.#changed.wait(this.#ending);
+        }
         if (this.#ending.aborted) return;
       }
       this.#shared.pump();
@@ -240,7 +244,10 @@ export class PartitionSink {
       const recordBytes = lanes.queuedBytes(partition) + bytes;
       const { stateBytes } = this.#owned;
       const room = { bytes: stateBytes, maxBytes: settings.stateMaxBytes, atWork: this.#works.size, recordBytes };
-      if (!this.#noteRoom(hasRoom(room))) return false;
+      const hasPlace = hasRoom(room);
+      // What is at work gives its room back by itself.
+      this.#noteFull(!hasPlace && !hasRoom({ ...room, atWork: 0, recordBytes: bytes }));
+      if (!hasPlace) return false;
       return lanes.offer({ partition, offset, lane: work.lane, value: work, bytes }) !== 'full';
     }
     const skipped = lanes.skip(partition, offset);
@@ -250,21 +257,28 @@ export class PartitionSink {
     return true;
   }
 
-  /** A full ledger is told of, and looked through for what may be forgotten, until there is room: nothing else would wake us. */
-  #noteRoom(hasRoom: boolean): boolean {
-    const { clock, observer } = this.#shared;
-    if (hasRoom === this.#isFull) {
-      this.#isFull = !hasRoom;
-      observer.full?.(this.#owned.partition, this.#isFull);
+  /** A full ledger is looked through for what may be forgotten until there is room: nothing else would wake us. */
+  #noteFull(isFull: boolean): void {
+    if (!isFull) {
+      this.#fullLooks = 0;
+      this.#tellFull(false);
+      return;
     }
-    if (hasRoom || this.#isLooking) return hasRoom;
+    if (this.#isLooking) return;
     this.#isLooking = true;
+    // What is at work takes more than what has ended, so a full moment is no news.
+    if (++this.#fullLooks > 1) this.#tellFull(true);
     this.#outbox.stage({ looks: FULL_LOOKS });
-    void clock.sleep(FULL_RETRY_MS, this.#ending).then(() => {
+    void this.#shared.clock.sleep(FULL_RETRY_MS, this.#ending).then(() => {
       this.#isLooking = false;
       this.#changed.wake();
     });
-    return false;
+  }
+
+  #tellFull(isFull: boolean): void {
+    if (isFull === this.#isFull) return;
+    this.#isFull = isFull;
+    this.#shared.observer.full?.(this.#owned.partition, isFull);
   }
 
   #bury(record: LogRecord, { code, message }: Omit<Extract<Admission, { kind: 'dead' }>, 'kind'>): void {

@@ -22,6 +22,7 @@ import type { Timeouts } from '../../../src/kustomer/client/transport.ts';
 import { createAnswerMac } from '../../../src/sinks/answers/mac.ts';
 import { LIFECYCLE_DEFAULTS, type LifecycleConfig } from '../../../src/sinks/lifecycle/config.ts';
 import { NO_QUOTA } from '../../../src/sinks/quota/port.ts';
+import type { SinkObserver, SinkSettings } from '../../../src/sinks/runner/ports.ts';
 import { SINK_DEFAULTS, Sink } from '../../../src/sinks/runner/sink.ts';
 import { type LimitOptions, type Limits, limitTopics, openLimits } from './limits.ts';
 
@@ -91,6 +92,9 @@ export interface HouseOptions {
   /** Absent = no rule has one. */
   readonly limits?: LimitOptions;
   readonly approvalTtlMs?: number;
+  /** Other settings of the sink, and who else is told. */
+  readonly sink?: Partial<SinkSettings>;
+  readonly observer?: Partial<SinkObserver>;
   /** Told beside `crashes` and `failures`: by a house that is a process of its own. */
   readonly tell?: (line: string) => void;
 }
@@ -259,6 +263,7 @@ export class SinkHouse {
         disposed: () => undefined,
         buried: () => undefined,
         answerIgnored: (_, why) => this.ignored.push(why),
+        ...this.#options.observer,
       },
       clock: log.clock,
       random: Math.random,
@@ -268,6 +273,7 @@ export class SinkHouse {
         drainMs: 1000,
         stateMaxBytes: STATE_MAX_BYTES,
         ...(approvalTtlMs === undefined ? {} : { approvalTtlMs }),
+        ...this.#options.sink,
       },
     });
     const name = `sink-${process.pid}-${++this.#ids}`;
