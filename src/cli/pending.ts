@@ -16,8 +16,24 @@ export function lookUp(key: string): string {
   return `fibric receipts ls --key '${key}'`;
 }
 
-export async function unsettled(client: ApiClient, key: string): Promise<Unsettled> {
-  const approval = await approvalOf(client, key);
+export interface Told {
+  readonly status?: string;
+  readonly approval_id?: string | null;
+}
+
+/** `told` is what the API said of it; where that is not enough the approvals are looked through. */
+export async function unsettled(client: ApiClient, key: string, told: Told = {}): Promise<Unsettled> {
+  if (told.status === 'parked') {
+    return {
+      approval: null,
+      exitCode: EXIT.writeFailed,
+      lines: [
+        'Nobody knows whether it happened: it is parked.',
+        'next: look at Kustomer, then `fibric receipts parked` and `fibric receipts resolve`',
+      ],
+    };
+  }
+  const approval = told.approval_id == null ? await approvalOf(client, key) : { id: told.approval_id };
   if (approval === null) {
     return { approval, exitCode: EXIT.writeFailed, lines: ['Sent; it has no receipt yet.', `next: ${lookUp(key)}`] };
   }

@@ -41,11 +41,14 @@ export async function runTail(
   const max = options.max === undefined ? MOST : parseCount('--max', options.max, MOST);
   const forever = options.follow !== false;
   const client = await call.api();
+  let begun: string | undefined;
   const stream = follow({
-    open: (cursor, lastEventId) => {
-      const from = cursor ?? options.cursor;
-      const at: Query = from === undefined ? { since } : { cursor: from };
-      return client.stream(path, { ...filters, ...at, ...(!forever && { follow: false }) }, lastEventId);
+    open: async (lastEventId) => {
+      const at: Query = { since: since ?? begun, cursor: options.cursor, ...(!forever && { follow: false }) };
+      const { body, openedAtMs } = await client.stream(path, { ...filters, ...at }, lastEventId);
+      // Lost before anything came, it begins where the first connection did: "now" would be a gap.
+      if (options.cursor === undefined) begun ??= new Date(openedAtMs ?? context.clock.nowMs()).toISOString();
+      return body;
     },
     forever,
     endpoint: client.endpoint,

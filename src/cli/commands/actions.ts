@@ -25,7 +25,9 @@ interface SendOptions {
 
 interface Action {
   readonly command_id?: string;
+  /** `disposed`, or what it waits for: `held`, `parked`, `pending`. */
   readonly status?: string;
+  readonly approval_id?: string | null;
   readonly receipt?: Receipt | null;
 }
 
@@ -86,7 +88,7 @@ async function send(call: Call, options: SendOptions, capability?: string): Prom
     });
   const { receipt } = action;
   if (receipt == null) {
-    const { approval, exitCode, lines } = await unsettled(client, key);
+    const { approval, exitCode, lines } = await unsettled(client, key, action);
     out.result(approval === null ? action : { ...action, approval }, () => {
       for (const line of lines) out.line(line);
     });

@@ -1,5 +1,6 @@
 /** `fibric approvals …`: actions that wait for a person. */
 import type { Command } from 'commander';
+import { ANSWER_MS, type Answered, exitCodeOfAnswer, showAnswered } from '../answered.ts';
 import type { Approval } from '../api-types.ts';
 import { type Call, type Cli, group, leaf, option } from '../command.ts';
 import { fetchList, noteMore, type PageOptions, pageOptions } from '../pages.ts';
@@ -76,16 +77,15 @@ function addAnswer(approvals: Command, cli: Cli, verb: 'approve' | 'reject', abo
     about,
     options: [option('--note <text>', 'why, for the record')],
     examples: [`fibric approvals ${verb} apr_7c1e --note 'seen with the customer'`],
-    run: async ({ api, out }, { note }, id) => {
+    run: async ({ api, out, session }, { note }, id) => {
       const path = `/approvals/${encodeURIComponent(id as string)}/${verb}`;
-      const answer = await (await api()).call<Partial<Approval> | undefined>('POST', path, {
+      const client = await api();
+      const answer = await client.call<Answered>('POST', path, {
         body: note === undefined ? {} : { note },
+        timeoutMs: Math.max(session.timeoutMs, ANSWER_MS),
       });
-      out.result(answer ?? null, () => {
-        out.line(
-          verb === 'approve' ? `${id}: approved. \`fibric receipts tail\` shows its receipt.` : `${id}: rejected.`,
-        );
-      });
+      out.result(answer, () => showAnswered(out, id as string, answer));
+      return exitCodeOfAnswer(answer, verb === 'approve' ? 'approved' : 'rejected');
     },
   });
 }

@@ -1,9 +1,10 @@
 /** `fibric receipts …`: what became of every action, and what a person has to settle. */
 import type { Command } from 'commander';
+import { ANSWER_MS, type Answered, exitCodeOfAnswer, showAnswered } from '../answered.ts';
 import type { Approval, Receipt } from '../api-types.ts';
 import { type Call, type Cli, group, leaf, option, required } from '../command.ts';
 import { usageError } from '../errors.ts';
-import { EXIT, type ExitCode } from '../exit.ts';
+import type { ExitCode } from '../exit.ts';
 import type { Query } from '../http/client.ts';
 import { fetchList, noteMore, type PageOptions, pageOptions } from '../pages.ts';
 import { receiptFields, receiptId, showReceiptAdvice } from '../receipt-text.ts';
@@ -205,24 +206,22 @@ async function parked({ api, out }: Call, page: PageOptions): Promise<void> {
   });
 }
 
-async function resolve({ api, out }: Call, options: ResolveOptions, id?: string): Promise<ExitCode> {
+async function resolve({ api, out, session }: Call, options: ResolveOptions, id?: string): Promise<ExitCode> {
   const { outcome, vendorId, resend, note } = options;
   if (outcome !== 'applied' && outcome !== 'not_applied') throw usageError('--outcome is applied or not_applied');
   if (outcome === 'applied' && resend === true)
     throw usageError('--resend is for what did not happen: it would happen twice');
   if (outcome === 'not_applied' && vendorId !== undefined) throw usageError('--vendor-id is for what did happen');
-  const answer = await (await api()).call<unknown>('POST', `/receipts/${encodeURIComponent(id as string)}/resolve`, {
+  const client = await api();
+  const answer = await client.call<Answered>('POST', `/receipts/${encodeURIComponent(id as string)}/resolve`, {
     body: {
       outcome,
       ...(vendorId !== undefined && { vendor_id: vendorId }),
       ...(resend !== undefined && { resend }),
       ...(note !== undefined && { note }),
     },
+    timeoutMs: Math.max(session.timeoutMs, ANSWER_MS),
   });
-  out.result(answer ?? null, () =>
-    out.line(
-      `${id}: ${outcome === 'applied' ? 'it happened' : 'it did not happen'}${resend === true ? '; sent again' : ''}.`,
-    ),
-  );
-  return EXIT.ok;
+  out.result(answer, () => showAnswered(out, id as string, answer));
+  return exitCodeOfAnswer(answer, outcome);
 }

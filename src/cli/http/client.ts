@@ -24,8 +24,14 @@ export interface ApiClient {
   get<T>(path: string, query?: Query): Promise<T>;
   call<T>(method: Method, path: string, options?: CallOptions): Promise<T>;
   /** An open stream of bytes; its reader ends it. Not retried here. */
-  stream(path: string, query: Query, lastEventId: string | null): Promise<Readable>;
+  stream(path: string, query: Query, lastEventId: string | null): Promise<OpenStream>;
   close(): Promise<void>;
+}
+
+export interface OpenStream {
+  readonly body: Readable;
+  /** What the API's clock showed when it began; null where it does not say. */
+  readonly openedAtMs: number | null;
 }
 
 export interface ClientOptions {
@@ -157,7 +163,10 @@ export function createClient(options: ClientOptions): ApiClient {
         const { statusCode: status } = response;
         const requestId = headerOf(response.headers, 'x-request-id');
         const isStream = headerOf(response.headers, 'content-type')?.startsWith('text/event-stream') === true;
-        if (status === 200 && isStream) return response.body;
+        if (status === 200 && isStream) {
+          const openedAtMs = Date.parse(headerOf(response.headers, 'date') ?? '');
+          return { body: response.body, openedAtMs: Number.isNaN(openedAtMs) ? null : openedAtMs };
+        }
         const body = parseJson(await readBounded(response.body, MAX_ANSWER_BYTES));
         throw status >= 400
           ? apiError({ status, body, requestId, endpoint, path })

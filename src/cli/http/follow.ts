@@ -1,7 +1,8 @@
 /**
  * A stream of server-sent events that outlives its connections.
  *
- * F1 After each loss it goes on from the cursor of the last event handed over: nothing is left out.
+ * F1 After each loss it goes on behind the last event handed over, or behind the place the API has told since without one:
+ *    nothing is left out.
  * F2 An event that comes again is not handed over again; what was seen is remembered up to a bound.
  * F3 Waits between connections grow up to a bound and begin anew once something arrived.
  * F4 What the API refuses for good (a token, a cursor, a filter) ends it; what passes does not.
@@ -12,8 +13,8 @@ import { backoffMs } from './retry.ts';
 import { type SseEvent, SseParser } from './sse.ts';
 
 export interface FollowOptions {
-  /** A connection that begins behind the cursor; null = wherever the caller wants to begin. */
-  readonly open: (cursor: string | null, lastEventId: string | null) => Promise<AsyncIterable<Uint8Array>>;
+  /** A connection that begins behind that place; null = none is known, so wherever the caller wants to begin. */
+  readonly open: (lastEventId: string | null) => Promise<AsyncIterable<Uint8Array>>;
   /** False: the end of the stream is the end. */
   readonly forever: boolean;
   readonly endpoint: string;
@@ -34,7 +35,6 @@ const REMEMBERED = 2_000;
 export async function* follow(options: FollowOptions): AsyncGenerator<Followed> {
   const { open, forever, signal, random, note } = options;
   const seen = new Set<string>();
-  let cursor: string | null = null;
   let lastId: string | null = null;
   let connected = false;
   let failures = 0;
@@ -42,23 +42,24 @@ export async function* follow(options: FollowOptions): AsyncGenerator<Followed> 
     let lost = 'the stream ended';
     let askedMs = 0;
     try {
-      const body = await open(cursor, lastId);
+      const body = await open(lastId);
       if (connected && failures > 0) note('connected again');
       connected = true;
       const parser = new SseParser();
-      for await (const event of readEvents(body, parser)) {
-        failures = 0;
-        const value = objectOf(event, options.endpoint);
-        const id = typeof value['id'] === 'string' ? value['id'] : event.id;
-        if (event.type !== 'cursor' && !seen.has(id)) {
-          yield { id, value };
+      const decoder = new TextDecoder();
+      for await (const chunk of body) {
+        for (const event of parser.push(decoder.decode(chunk, { stream: true }))) {
+          failures = 0;
+          const value = objectOf(event, options.endpoint);
+          const id = typeof value['id'] === 'string' ? value['id'] : event.id;
+          if (!seen.has(id)) yield { id, value };
           remember(seen, id);
+          lastId = event.id || lastId;
         }
-        if (typeof value['cursor'] === 'string') cursor = value['cursor'];
-        if (event.id !== '') lastId = event.id;
+        // Behind the last event there may be frames that only move the place on.
+        lastId = parser.lastId || lastId;
       }
       askedMs = parser.retryMs ?? 0;
-      if (parser.lastId !== '') lastId = parser.lastId;
       if (!forever) return;
     } catch (thrown) {
       if (signal.aborted) return;
@@ -73,11 +74,6 @@ export async function* follow(options: FollowOptions): AsyncGenerator<Followed> 
     await options.sleep(waitMs, signal);
     if (signal.aborted) return;
   }
-}
-
-async function* readEvents(body: AsyncIterable<Uint8Array>, parser: SseParser): AsyncGenerator<SseEvent> {
-  const decoder = new TextDecoder();
-  for await (const chunk of body) yield* parser.push(decoder.decode(chunk, { stream: true }));
 }
 
 function objectOf(event: SseEvent, endpoint: string): Record<string, unknown> {

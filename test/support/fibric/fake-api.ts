@@ -101,7 +101,7 @@ export async function openFakeApi(): Promise<FakeApi> {
     try {
       if (authorize(one) && one.path.endsWith('/stream')) {
         const stream = one.path === '/v1/events/stream' ? api.events : api.receipts;
-        return stream.serve(one.query, response);
+        return stream.serve(one.query, one.headers['last-event-id'], response);
       }
       send(response, routes(one, world, api));
     } catch (error) {

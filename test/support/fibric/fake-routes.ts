@@ -5,7 +5,7 @@ import { tryAction } from './fake-actions.ts';
 import { type Answer, type Asked, type FakeApi, Refusal, type World } from './fake-api.ts';
 import { installConnector } from './fake-connectors.ts';
 import { matchesGlob, pageOf } from './fake-http.ts';
-import { CAPABILITY_NAMES, IDENTITY, type Json, LISTING, NOW } from './fixtures.ts';
+import { CAPABILITY_NAMES, IDENTITY, type Json, LISTING, NOW, receiptOf } from './fixtures.ts';
 
 type Handler = (asked: Asked, ids: readonly string[], world: World, api: Streams) => Answer;
 type Streams = Pick<FakeApi, 'events' | 'receipts'>;
@@ -143,7 +143,8 @@ const TABLE: readonly (readonly [method: string, path: RegExp, handler: Handler]
     /^\/v1\/receipts\/([^/]+)\/resolve$/,
     (asked, [id], world) => {
       world.resolved.push({ id, ...(asked.body as Json) });
-      return ok({ object: 'parked', id, state: 'answered' });
+      const { outcome, resend } = asked.body as Json;
+      return ok({ object: 'parked', id, state: outcome, receipt: null, command_id: resend === true ? 'cmd_2' : null });
     },
   ],
   ['GET', /^\/v1\/approvals$/, (asked, _, world) => list(world.approvals, asked)],
@@ -151,8 +152,7 @@ const TABLE: readonly (readonly [method: string, path: RegExp, handler: Handler]
   [
     'POST',
     /^\/v1\/approvals\/([^/]+)\/(approve|reject)$/,
-    (_, [id, verb], world) =>
-      ok(Object.assign(approval(world, id), { state: `${verb}d`.replace('rejectd', 'rejected') })),
+    (_, [id, verb], world) => ok(answered(approval(world, id), verb === 'approve')),
   ],
   ['GET', /^\/v1\/parked$/, (asked, _, world) => list(world.parked, asked)],
   [
@@ -196,6 +196,30 @@ function policy(world: World, name: string | undefined, version?: string): Json 
 
 function approval(world: World, id: string | undefined): Json {
   return world.approvals.find((one) => one['id'] === id) ?? missing('approval');
+}
+
+/** With its receipt: what was approved is carried out. */
+function answered(one: Json, yes: boolean): Json {
+  const { id, capability, idempotency_key, policy } = one;
+  const verdict = { decision: yes ? 'ALERT' : 'BLOCK', rule: `require_confirmation: ${capability}`, tier: null };
+  const refusal = {
+    code: 'confirmation_rejected',
+    message: 'a person refused it',
+    next_step: 'Ask why.',
+    problems: [],
+  };
+  const outcome = yes
+    ? { outcome: 'applied', vendor: { type: 'conversation', id: '63k1' }, approver: 'key_5f0c2a (laptop)' }
+    : { outcome: 'refused', vendor: null, error: refusal };
+  const receipt = receiptOf({ id: 'rc_0009', capability, idempotency_key, policy, verdict, ...outcome });
+  return {
+    object: 'approval',
+    id,
+    state: yes ? 'approved' : 'rejected',
+    receipt_id: 'rc_0009',
+    receipt,
+    command_id: null,
+  };
 }
 
 function problemsOf(document: string): readonly Json[] {

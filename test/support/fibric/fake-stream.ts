@@ -14,10 +14,10 @@ export class FakeStream {
     return this.#open.size;
   }
 
-  serve(query: Query, response: ServerResponse): void {
+  serve(query: Query, lastEventId: string | undefined, response: ServerResponse): void {
     response.writeHead(200, { 'content-type': 'text/event-stream', 'x-request-id': 'req_test0001' });
     response.write(': keep-alive\n\n');
-    const from = this.#begin(query);
+    const from = this.#begin(lastEventId === undefined ? query : { ...query, cursor: lastEventId });
     for (const entry of this.entries.slice(from)) this.#write(response, query, entry);
     if (query['follow'] === 'false') return void response.end();
     this.#open.set(response, query);
@@ -32,7 +32,7 @@ export class FakeStream {
   /** Breaks every connection, each in the middle of an event. */
   cut(): void {
     for (const response of this.#open.keys()) {
-      response.write('id: ev_half\nevent: envelope\ndata: {"id":"ev_ha');
+      response.write('id: cur_half\nevent: envelope\ndata: {"id":"ev_ha');
       response.socket?.destroy();
     }
     this.#open.clear();
@@ -63,6 +63,6 @@ export class FakeStream {
     if (glob !== undefined && !matchesGlob(glob, String(entry['event_type']))) return;
     const lines = JSON.stringify(entry, null, 1).split('\n');
     const data = lines.map((line) => `data: ${line}`).join('\r\n');
-    response.write(`id: ${entry['id']}\r\nevent: envelope\r\n${data}\r\n\r\n`);
+    response.write(`id: ${entry['cursor']}\r\nevent: envelope\r\n${data}\r\n\r\n`);
   }
 }

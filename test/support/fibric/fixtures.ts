@@ -131,6 +131,7 @@ export function receiptOf(fields: Json): Json {
     vendor: { type: 'note', id: '65f1c0de' },
     timings: { disposed_at: NOW },
     error: null,
+    cursor: 'cur_1',
     ...fields,
   };
 }

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { EXIT } from '../../../src/cli/exit.ts';
 import { APPROVAL, eventOf, type Json, NOW, receiptOf } from '../../support/fibric/fixtures.ts';
 import { apply, installed, withApi } from '../../support/fibric/world.ts';
+import { waitFor } from '../../support/wait-for.ts';
 
 describe('lists', () => {
   it('are read page by page, as far as was asked', async () => {
@@ -107,9 +108,24 @@ describe('tails', () => {
       .map((line) => (JSON.parse(line) as Json)['id']);
     expect(ids).toEqual(Array.from({ length: 9 }, (_, index) => eventOf(index + 1)['id']));
     expect(run.notes).toMatch(/connecting again in/);
-    const cursors = api.asked.map(({ query }) => query['cursor']);
-    expect(cursors[0]).toBeUndefined();
-    expect(cursors.slice(1).every((cursor) => cursor !== undefined)).toBe(true);
+    const places = api.asked.map(({ headers }) => headers['last-event-id']);
+    expect(places.length).toBeGreaterThan(3);
+    expect(places[0]).toBeUndefined();
+    expect(places.slice(1).every((place) => place !== undefined)).toBe(true);
+  });
+
+  it('miss nothing where the first connection is lost before anything came', async () => {
+    const { api, fibric } = await withApi();
+    // In the clock of the API, by which its `since` counts.
+    const entry = (n: number): Json => ({ ...eventOf(n), observed_at: new Date(Date.now() + 1000).toISOString() });
+    api.events.entries.push(eventOf(1));
+    const run = fibric('events tail --max 1 --json');
+    await waitFor(() => api.events.open === 1, { message: 'the stream' });
+    api.events.cut();
+    api.events.entries.push(entry(2));
+    expect(JSON.parse((await run).out)).toMatchObject({ id: 'ev_0002' });
+    expect(api.asked[0]?.query).toEqual({});
+    expect(api.asked[1]?.query['since']).toBeDefined();
   });
 
   it('ask for what was meant', async () => {
