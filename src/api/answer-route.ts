@@ -11,6 +11,8 @@ import { checked } from './validate.ts';
 type Options = Pick<ApiServerOptions, 'idempotency' | 'clock' | 'checkAnswers'> & { readonly stop: AbortSignal };
 
 const DEFAULT_TIMEOUT_MS = 30_000;
+/** For a stream to say its last when the service stops. */
+export const STREAM_END_MS = 500;
 
 export async function answerRoute(
   route: Route,
@@ -38,7 +40,7 @@ export async function answerRoute(
   } as never);
   try {
     const answer = await withDeadline(work, late, route.timeoutMs ?? DEFAULT_TIMEOUT_MS);
-    if ('stream' in answer) return sendStream(answer, signal, reply);
+    if ('stream' in answer) return sendStream(answer, { gone, stop: options.stop, reply });
     if (options.checkAnswers === true) checkAnswer(route, answer);
     if (first !== null) {
       // The answer stands whether or not it could be kept: a repetition would then be done again, as without a key.
@@ -124,11 +126,25 @@ async function withDeadline<T>(work: Promise<T>, late: AbortController, timeoutM
   }
 }
 
-function sendStream({ stream, contentType }: StreamAnswer, signal: AbortSignal, reply: FastifyReply): FastifyReply {
-  const end = () => stream.destroy();
-  if (signal.aborted) end();
-  signal.addEventListener('abort', end, { once: true });
-  stream.once('close', () => signal.removeEventListener('abort', end));
+interface StreamEnds {
+  /** The client is not there any more. */
+  readonly gone: AbortSignal;
+  /** The service stops: the stream has heard of it, and a moment to say so. */
+  readonly stop: AbortSignal;
+  readonly reply: FastifyReply;
+}
+
+function sendStream({ stream, contentType }: StreamAnswer, { gone, stop, reply }: StreamEnds): FastifyReply {
+  const end = (): void => void stream.destroy();
+  const endSoon = (): void => void setTimeout(end, STREAM_END_MS).unref();
+  if (gone.aborted) end();
+  gone.addEventListener('abort', end, { once: true });
+  if (stop.aborted) endSoon();
+  stop.addEventListener('abort', endSoon, { once: true });
+  stream.once('close', () => {
+    gone.removeEventListener('abort', end);
+    stop.removeEventListener('abort', endSoon);
+  });
   reply.header('x-accel-buffering', 'no');
   return reply.code(200).type(contentType).send(stream);
 }

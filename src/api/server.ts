@@ -11,7 +11,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Clock } from '../base/clock.ts';
-import { answerRoute } from './answer-route.ts';
+import { answerRoute, STREAM_END_MS } from './answer-route.ts';
 import { authorize, type createAuthenticator } from './auth/authenticate.ts';
 import type { Caller } from './caller.ts';
 import { ApiError, type ApiErrorCode, errorEnvelope, toApiError } from './errors.ts';
@@ -189,12 +189,19 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   }
   await app.ready();
 
+  /** Closing cuts every connection, and each stream has a last word. */
+  async function streamsOver(withinMs: number): Promise<void> {
+    const untilMs = Date.now() + withinMs;
+    while (running.streams.size > 0 && Date.now() < untilMs) await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+
   return {
     app,
     handle: (request, response) => app.routing(request, response),
     state: () => ({ open: running.open, streams: [...running.streams.values()].reduce((sum, n) => sum + n, 0) }),
     close: async () => {
       stop.abort();
+      await streamsOver(STREAM_END_MS);
       await app.close();
     },
   };

@@ -178,12 +178,9 @@ async function positionsOf(start: StreamStart, { view }: Lease): Promise<Positio
 
 /** Until something comes, with a sign of life whenever it takes long. */
 async function* waitFor(watch: Watch, coming: Promise<void>, moved: () => string = () => ''): AsyncGenerator<string> {
-  let isThere = false;
-  const there = coming.then(() => {
-    isThere = true;
-  });
-  while (!isThere && watch.ending === null) {
-    if (await watch.isQuiet(there)) yield `: keep-alive\n\n${moved()}`;
+  const here = watch.wait(coming);
+  while (!here.aborted) {
+    if (await watch.isQuiet(here)) yield `: keep-alive\n\n${moved()}`;
   }
 }
 
@@ -197,6 +194,7 @@ class Watch {
   readonly #ended = new AbortController();
   readonly #clock: Clock;
   #ending: Ending | null = null;
+  #here: AbortController | undefined;
 
   constructor({ signal, isLive, clock }: Pick<StreamRequest<never>, 'signal' | 'isLive' | 'clock'>, over: AbortSignal) {
     this.#clock = clock;
@@ -204,6 +202,7 @@ class Watch {
     const end = (ending: Ending): void => {
       this.#ending ??= ending;
       this.#ended.abort();
+      this.#here?.abort();
     };
     if (signal.aborted) end('stopping');
     signal.addEventListener('abort', () => end('stopping'), { once: true, signal: this.signal });
@@ -219,17 +218,19 @@ class Watch {
     return this.#clock.sleep(ms, this.signal);
   }
 
-  /** True when neither that nor the end has come for KEEP_ALIVE_MS. */
-  async isQuiet(coming: Promise<void>): Promise<boolean> {
-    const timer = new AbortController();
-    const signal = AbortSignal.any([timer.signal, this.signal]);
-    let isQuiet = true;
-    const woken = coming.then(() => {
-      isQuiet = false;
-    });
-    await Promise.race([woken, this.#clock.sleep(KEEP_ALIVE_MS, signal)]);
-    timer.abort();
-    return isQuiet && this.#ending === null;
+  /** Aborts when it comes, or when the stream is over. Asked once for each wait: idle streams may wait for days. */
+  wait(coming: Promise<void>): AbortSignal {
+    const here = new AbortController();
+    this.#here = here;
+    if (this.#ending !== null) here.abort();
+    void coming.then(() => here.abort());
+    return here.signal;
+  }
+
+  /** True when it has not come for KEEP_ALIVE_MS. */
+  async isQuiet(here: AbortSignal): Promise<boolean> {
+    await this.#clock.sleep(KEEP_ALIVE_MS, here);
+    return !here.aborted;
   }
 
   async #look(isLive: () => boolean, revoked: () => void): Promise<void> {

@@ -72,6 +72,11 @@ export class TopicTail {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Has those who wait look again: not for what came, but for whom they have it from. */
+  nudge(): void {
+    this.#changed.wake();
+  }
+
   async close(): Promise<void> {
     this.#stop.abort();
     await this.#following;

@@ -3,7 +3,8 @@
  * takes a client a moment, and who asked once mostly asks again.
  *
  * W1 At most `maxOpen` are open; the one unused for longest makes room, and when all are in use the answer is `queue_full`.
- * W2 One whose tail has ended, or whose topic has grown, is not handed out again; it is closed when its last user has left.
+ * W2 One whose tail has ended, or whose topic has grown, is not handed out again; its users are told at most `checkMs` later,
+ *    and it is closed when the last of them has left.
  */
 import { CodedError } from '../../../base/errors.ts';
 import type { Log } from '../../../kafka/port.ts';
@@ -13,7 +14,7 @@ export interface TopicViewsOptions {
   readonly log: Log;
   readonly maxOpen?: number;
   readonly idleMs?: number;
-  /** How long the number of a topic's partitions is taken for granted. */
+  /** How often a topic is asked for the number of its partitions. */
   readonly checkMs?: number;
   readonly settings?: Partial<ViewSettings>;
   readonly failed: (topic: string, error: unknown) => void;
@@ -31,7 +32,6 @@ interface Open {
   users: number;
   /** In the order of use; not a time. */
   usedAt: number;
-  checkedAtMs: number;
   isRetired: boolean;
   idle: AbortController;
 }
@@ -85,8 +85,8 @@ export class TopicViews {
 
   async #usable(topic: string): Promise<Open | undefined> {
     const open = this.#open.get(topic);
-    if (open !== undefined && open.view.tail.failure !== null) this.#retire(topic, open);
-    else if (open !== undefined && (await this.#isAsItWas(topic, open))) return open;
+    if (open !== undefined && open.view.tail.failure === null) return open;
+    if (open !== undefined) this.#retire(topic, open);
     const opening = this.#opening.get(topic) ?? this.#openView(topic);
     this.#opening.set(topic, opening);
     try {
@@ -94,17 +94,6 @@ export class TopicViews {
     } finally {
       if (this.#opening.get(topic) === opening) this.#opening.delete(topic);
     }
-  }
-
-  async #isAsItWas(topic: string, open: Open): Promise<boolean> {
-    const { log, checkMs } = this.#options;
-    const nowMs = log.clock.nowMs();
-    if (nowMs - open.checkedAtMs < checkMs) return !open.isRetired;
-    open.checkedAtMs = nowMs;
-    const [found] = await log.admin.describeTopics([topic]);
-    if (found?.partitions === open.view.partitions) return !open.isRetired;
-    this.#retire(topic, open);
-    return false;
   }
 
   async #openView(topic: string): Promise<Open | undefined> {
@@ -119,11 +108,26 @@ export class TopicViews {
       settings: { ...VIEW_SETTINGS, ...settings },
       failed: (error) => failed(topic, error),
     });
-    const checkedAtMs = log.clock.nowMs();
-    const open = { view, users: 0, usedAt: ++this.#uses, checkedAtMs, isRetired: false, idle: new AbortController() };
+    const open = { view, users: 0, usedAt: ++this.#uses, isRetired: false, idle: new AbortController() };
     this.#open.set(topic, open);
     void this.#closeWhenIdle(topic, open);
+    void this.#retireWhenGrown(topic, open);
     return open;
+  }
+
+  /** A client follows the partitions there were when it joined. */
+  async #retireWhenGrown(topic: string, open: Open): Promise<void> {
+    const { log, checkMs, failed } = this.#options;
+    for (;;) {
+      await log.clock.sleep(checkMs, this.#stop.signal);
+      if (this.#stop.signal.aborted || open.isRetired) return;
+      const asked = log.admin.describeTopics([topic]).then(([found]) => found?.partitions);
+      const partitions = await asked.catch((error) => {
+        failed(topic, error);
+        return open.view.partitions;
+      });
+      if (partitions !== open.view.partitions) this.#retire(topic, open);
+    }
   }
 
   /** W1 */
@@ -157,6 +161,7 @@ export class TopicViews {
     const wasRetired = open.isRetired;
     open.isRetired = true;
     open.idle.abort();
+    open.view.tail.nudge();
     if (when === 'now' || (!wasRetired && open.users === 0)) this.#closeNow(open);
   }
 
