@@ -41,6 +41,11 @@ export interface OwnedPartition {
   get(key: string): Buffer | undefined;
   entries(): Iterable<readonly [string, Buffer]>;
   /**
+   * Keys of those wanted among the next so many entries, round and round; a round's end ends the look. For who looks at all of
+   * a large state, a little at a time. The bytes are valid in the call only.
+   */
+  sweep(looks: number, isWanted: (value: Buffer) => boolean): readonly string[];
+  /**
    * One transaction: appends + these changes of this partition of the owned topic (null = tombstone; the port's rules for
    * keys hold). Calls queue. All of it or nothing, but a rejection with `commit_unknown` leaves open which: only the state
    * of the next `serve` tells. After a rejection the partition is reopened, except after `queue_full`, which did nothing.
@@ -172,6 +177,10 @@ export class Ownership implements OwnedPartition {
 
   entries(): Iterable<readonly [string, Buffer]> {
     return this.#state.entries();
+  }
+
+  sweep(looks: number, isWanted: (value: Buffer) => boolean): readonly string[] {
+    return this.#state.sweep(looks, isWanted);
   }
 
   partitionOf(key: string): number {

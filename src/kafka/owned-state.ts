@@ -34,6 +34,7 @@ export class OwnedState {
   /** And what would share its place in the table with another key. */
   readonly #large = new Map<string, Buffer>();
   #bytes = 0;
+  #sweep = this.#places();
 
   constructor(options: OwnedStateOptions) {
     this.#options = options;
@@ -57,6 +58,25 @@ export class OwnedState {
   *entries(): IterableIterator<[string, Buffer]> {
     for (const packed of this.#packed.values()) yield [keyOf(packed), bytesOf(packed)];
     yield* this.#large;
+  }
+
+  /**
+   * Keys of those that are wanted among the next so many entries, which begin where the last ones ended; where the state ends,
+   * so does the look. The bytes given are valid in the call only.
+   */
+  sweep(looks: number, isWanted: (value: Buffer) => boolean): readonly string[] {
+    const found: string[] = [];
+    for (let looked = 0; looked < looks; looked++) {
+      const { value, done } = this.#sweep.next();
+      if (done) {
+        this.#sweep = this.#places();
+        break;
+      }
+      const isPlaced = typeof value !== 'string';
+      const bytes = isPlaced ? value.subarray(keyEnd(value)) : this.#large.get(value);
+      if (bytes !== undefined && isWanted(bytes)) found.push(isPlaced ? keyOf(value) : value);
+    }
+    return found;
   }
 
   /** Throws `state_full` when these changes would add to the state and pass its bound. Changes nothing. */
@@ -86,6 +106,12 @@ export class OwnedState {
     // Of its own: what was read is part of a larger batch.
     this.set(key, value === null || isPacked(key, value) ? value : Buffer.from(value));
     this.#assertAtMost(2 * this.#options.maxBytes, this.#bytes);
+  }
+
+  /** Of the packed ones as they lie there, of the large ones their keys. */
+  *#places(): Generator<Buffer | string, undefined> {
+    yield* this.#packed.values();
+    yield* this.#large.keys();
   }
 
   #costOf(key: string): number {

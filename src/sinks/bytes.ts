@@ -81,6 +81,12 @@ export class ByteReader {
     return this.#at === this.#bytes.length;
   }
 
+  skip(count: number): this {
+    if (this.#at + count > this.#bytes.length) throw new RangeError('the bytes end early');
+    this.#at += count;
+    return this;
+  }
+
   byte(): number {
     const value = this.#bytes[this.#at++];
     if (value === undefined) throw new RangeError('the bytes end early');

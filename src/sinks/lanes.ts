@@ -35,9 +35,9 @@ export interface LaneLimits {
 
 export const LANE_LIMITS: LaneLimits = {
   maxActive: 512,
-  maxLanes: 10_000,
-  maxQueued: 10_000,
-  maxQueuedBytes: 16 * 1024 * 1024,
+  maxLanes: 2_000,
+  maxQueued: 2_000,
+  maxQueuedBytes: 4 * 1024 * 1024,
   maxSpan: 1_000_000,
   lowWater: 0.5,
 };
@@ -175,6 +175,12 @@ export class Lanes<T> {
     if (lane === undefined) this.#begin({ key, home, queue: new Fifo() }, entry);
     else lane.queue.push(entry);
     return 'queued';
+  }
+
+  /** What waits behind an active command in its lane, in order: at most so many. */
+  behind({ turn }: Ticket, most: number): readonly { readonly offset: number; readonly value: T }[] {
+    const active = this.#active.get(turn);
+    return active === undefined || active.orphaned ? [] : active.lane.queue.next(1, most);
   }
 
   /** A record that needs no lane (a dead letter, a refusal): finished as soon as what comes of it is staged. */

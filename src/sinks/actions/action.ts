@@ -58,7 +58,7 @@ export type PlanStep =
   | {
       readonly do: 'write';
       readonly request: VendorRequest;
-      /** What it was decided on, and is bound to where there is a revision. Keep it for reading back; null where nothing tells. */
+      /** What it was decided on, and is bound to where there is a revision. Keep it for reading back; null where `hasBasis` is false. */
       readonly basis: Basis | null;
     }
   /** It already is so. */
@@ -100,6 +100,8 @@ export interface Action<C extends Capability = Capability> {
   readonly idempotentByNature: boolean;
   /** Roles its reads and writes want, and those that only reading back wants. */
   readonly permissions: { readonly plan: readonly string[]; readonly readBack: readonly string[] };
+  /** Its writes have a basis, which must be durable before them: without it nobody else could tell whether they happened. */
+  readonly hasBasis: boolean;
   /** Under which name the answer to its write is a sight for the next plan of the lane; any write by others makes it stale. */
   readonly answers: string | null;
   plan(args: CommandArgs<C>, context: PlanContext): PlanStep;
@@ -108,10 +110,5 @@ export interface Action<C extends Capability = Capability> {
 
 /** What clocks of two organisations may differ by. */
 export const CLOCK_SKEW_MS = 5000;
-
-/** Whether a change at that time, by Kustomer's clock, is surely none of a write that was begun at `sinceMs` by ours. */
-export function isLongPast(changedAtMs: number | null, sinceMs: number): boolean {
-  return changedAtMs !== null && changedAtMs < sinceMs - CLOCK_SKEW_MS;
-}
 
 export const tell = (finding: Finding): ReadBackStep => ({ do: 'tell', finding });

@@ -23,6 +23,7 @@ export const callStatusWrite: Action<'call.status.write'> = {
   vendorType: 'message',
   idempotentByNature: false,
   permissions: { plan: [MESSAGE_READ, MESSAGE_CREATE, MESSAGE_UPDATE, CUSTOMER_READ], readBack: [MESSAGE_READ] },
+  hasBasis: false,
   answers: 'message',
   plan: (args, { seen }) => {
     const sight = seen.get('message');

@@ -21,6 +21,7 @@ export const conversationAssignmentWrite: Action<'conversation.assignment.write'
   vendorType: 'conversation',
   idempotentByNature: true,
   permissions: { plan: [CONVERSATION_READ, CONVERSATION_UPDATE], readBack: [CONVERSATION_READ] },
+  hasBasis: true,
   answers: 'conversation',
   plan: (args, { seen }) => {
     const state = conversationIn(seen);

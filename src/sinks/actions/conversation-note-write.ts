@@ -26,6 +26,7 @@ export const conversationNoteWrite: Action<'conversation.note.write'> = {
   vendorType: 'note',
   idempotentByNature: false,
   permissions: { plan: [NOTE_CREATE], readBack: [NOTE_READ, CONVERSATION_READ] },
+  hasBasis: false,
   answers: null,
   plan: ({ conversation_id, body }, { externalId }) => ({
     do: 'write',

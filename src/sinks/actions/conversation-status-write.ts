@@ -18,6 +18,7 @@ export const conversationStatusWrite: Action<'conversation.status.write'> = {
   vendorType: 'conversation',
   idempotentByNature: true,
   permissions: { plan: [CONVERSATION_READ, CONVERSATION_UPDATE], readBack: [CONVERSATION_READ] },
+  hasBasis: true,
   answers: 'conversation',
   plan: (args, { nowMs, seen }) => {
     const state = conversationIn(seen);

@@ -11,6 +11,12 @@ export class Fifo<T> {
     return this.#items[this.#head];
   }
 
+  /** Without the first `skipped`, at most so many. */
+  next(skipped: number, most: number): readonly T[] {
+    const from = this.#head + skipped;
+    return this.#items.slice(from, from + most);
+  }
+
   push(item: T): void {
     this.#items.push(item);
   }

@@ -6,7 +6,7 @@ import { CodedError, ERROR_TABLE, type ErrorCode } from '../../base/errors.ts';
 import { ByteReader, ByteWriter } from '../bytes.ts';
 import type { Basis, CommandRecord, LedgerEntry, PolicyRef, Subject } from './entry.ts';
 
-/** 2: what waits for a person has the record of its command. 3: what is in flight may have its basis. */
+/** 2: what waits for a person has the record of its command. 3: what is in flight tells whether it may have been sent, and its basis. */
 const VERSION = 3;
 const WITHOUT_BASIS = 2;
 const WITHOUT_RECORDS = 1;
@@ -32,7 +32,7 @@ export function encodeEntry(entry: LedgerEntry): Buffer {
       writer.number(entry.attempt).optional(entry.approvedBy, (name) => writeText(writer, name));
       writePolicy(writer, entry.policy);
       writeRecord(writer, entry.record);
-      writer.optional(entry.basis, (basis) => writeBasis(writer, basis));
+      writer.byte(entry.sendable ? 1 : 0).optional(entry.basis, (basis) => writeBasis(writer, basis));
       break;
     case 'done':
       writer.number(entry.atMs).optional(entry.vendorId, (id) => writeVendorId(writer, id));
@@ -59,6 +59,20 @@ export function encodeEntry(entry: LedgerEntry): Buffer {
 /** Without decoding it: for looking through all there is. */
 export function isHeldEntry(bytes: Buffer): boolean {
   return KINDS[bytes[1] ?? KINDS.length] === 'held';
+}
+
+/** When it was settled, without decoding it; null for what is not settled, and for what is no entry. */
+export function settledAtMs(bytes: Buffer): number | null {
+  const [version = 0, kind = KINDS.length] = bytes;
+  if (version < WITHOUT_RECORDS || version > VERSION) return null;
+  if (KINDS[kind] !== 'done' && KINDS[kind] !== 'failed') return null;
+  try {
+    const reader = new ByteReader(bytes).skip(2 + HASH_BYTES);
+    reader.skip(reader.byte() === 1 ? HASH_BYTES : reader.number());
+    return reader.number();
+  } catch {
+    return null;
+  }
 }
 
 /** Throws `ledger_unreadable`. */
@@ -92,6 +106,7 @@ function read(reader: ByteReader): LedgerEntry {
         approvedBy: reader.optional(() => reader.text()),
         policy: readPolicy(reader),
         record: readRecord(reader, version),
+        sendable: version <= WITHOUT_BASIS || readFlag(reader),
         basis: version <= WITHOUT_BASIS ? null : reader.optional(() => readBasis(reader)),
       };
     case 'done':
@@ -168,6 +183,12 @@ function readRecord(reader: ByteReader, version: number): CommandRecord | null {
     offset: reader.number(),
     appendedAtMs: reader.number(),
   }));
+}
+
+function readFlag(reader: ByteReader): boolean {
+  const flag = reader.byte();
+  if (flag > 1) throw new RangeError('neither yes nor no');
+  return flag === 1;
 }
 
 function writeBasis(writer: ByteWriter, { rev, changedAtMs }: Basis): void {

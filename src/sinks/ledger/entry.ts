@@ -64,7 +64,9 @@ export interface InFlight extends Common {
   readonly approvedBy: string | null;
   /** Of what was held, which has no record of its own any more; null of others, who come again as they were. */
   readonly record: CommandRecord | null;
-  /** Written down before the write where the next owner could not tell without; else null. */
+  /** False: nothing leaves under it before it is true, with its basis. What the write is to be decided on is still being read. */
+  readonly sendable: boolean;
+  /** Null where the action has none. */
   readonly basis: Basis | null;
 }
 

@@ -13,6 +13,8 @@ export interface LiveCommand {
   /** Kept with it while it waits for a person. */
   readonly record: CommandRecord | null;
   readonly mode: 'live' | 'dry_run';
+  /** Its write is decided on what is read, and that is written down before anything is sent. */
+  readonly readsFirst: boolean;
   readonly deadlineMs: number | null;
   /** Who approved the held command of this identity, if the record is an approval and no command of its own. */
   readonly approvedBy: string | null;
@@ -36,6 +38,8 @@ export type PolicyDecision =
 export type LifecycleEvent =
   | { readonly kind: 'validated' }
   | { readonly kind: 'invalid'; readonly code: ErrorCode; readonly message: string }
+  /** The lane does not let it start yet; what can be asked before may be. */
+  | { readonly kind: 'ahead' }
   /** The lane lets it start. */
   | { readonly kind: 'turn' }
   | { readonly kind: 'looked_up'; readonly ask: number; readonly entry: LedgerEntry | null }

@@ -15,6 +15,8 @@ import type { LifecycleEffect, LiveCommand, Moment, PolicyDecision, ReceiptFacts
 
 export type Phase =
   | { readonly kind: 'received' | 'queued' | 'checking' | 'deciding' | 'reserving' | 'deferred' | 'calling' }
+  /** Ahead of its turn. */
+  | { readonly kind: 'prepared' }
   /** Waits to read back; reads; waits until it may be parked. */
   | { readonly kind: 'settling' | 'reading' | 'parking'; readonly trace: Trace }
   | { readonly kind: 'persisting'; readonly entry: InFlight }
@@ -39,6 +41,8 @@ export interface Life {
   /** The last number given out; only its answer counts. */
   readonly ask: number;
   readonly stopping: boolean;
+  /** Its turn has not come; see ahead.ts. */
+  readonly isAhead: boolean;
   /** When it was first taken up, by whichever owner; and when by this one. */
   readonly startedAtMs: number | null;
   readonly turnAtMs: number;
@@ -75,6 +79,7 @@ export function newLife(command: LiveCommand, epoch: number): Life {
     epoch,
     ask: 0,
     stopping: false,
+    isAhead: false,
     startedAtMs: null,
     turnAtMs: 0,
     entry: null,

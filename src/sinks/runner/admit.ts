@@ -9,6 +9,7 @@ import { type CommandReading, readCommand, readUndecodable } from '../../fibric/
 import type { Connection } from '../../fibric/connection.ts';
 import { HEADER } from '../../kafka/headers.ts';
 import type { LogRecord } from '../../kafka/port.ts';
+import { ACTIONS } from '../actions/index.ts';
 import { MAX_RECORD_BYTES } from '../ledger/codec.ts';
 import type { CommandRecord } from '../ledger/entry.ts';
 import { externalIdOf, fingerprintOf, identityOf, receiptIdOf } from '../ledger/identity.ts';
@@ -107,6 +108,7 @@ function workOf(command: WriteCommand, connection: Connection, { place, record, 
       subject: { tenantId, connectionId, capability, entityKey, idempotencyKey, commandId },
       record,
       mode,
+      readsFirst: ACTIONS[capability].hasBasis,
       deadlineMs,
       approvedBy: null,
     },

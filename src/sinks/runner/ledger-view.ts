@@ -4,7 +4,7 @@
  * with it or after it.
  */
 import type { OwnedPartition } from '../../kafka/owner-worker.ts';
-import { decodeEntry, encodeEntry, isHeldEntry } from '../ledger/codec.ts';
+import { decodeEntry, encodeEntry, isHeldEntry, settledAtMs } from '../ledger/codec.ts';
 import type { LedgerChange, LedgerEntry } from '../ledger/entry.ts';
 import { isForgotten } from '../ledger/retention.ts';
 
@@ -13,25 +13,21 @@ export const PROGRESS_KEY = '~progress';
 /** Kept by the log room beside our keys. */
 const IDENTITY = /^[0-9a-f]{32}$/;
 
+export type CommittedLedger = Pick<OwnedPartition, 'get' | 'entries' | 'sweep'>;
+
 export class LedgerView {
-  readonly #owned: Pick<OwnedPartition, 'get' | 'entries'>;
+  readonly #owned: CommittedLedger;
   readonly #retentionMs: number;
   readonly #noted: (change: LedgerChange) => void;
   readonly #staged = new Map<string, LedgerEntry | null>();
-  #sweep: Iterator<readonly [string, Buffer]>;
   /** Ids of all that is known to have been written; made when first asked for, kept from then on. */
   #written: Set<string> | undefined;
 
   /** `noted` is told of every change when it is staged. */
-  constructor(
-    owned: Pick<OwnedPartition, 'get' | 'entries'>,
-    retentionMs: number,
-    noted: (change: LedgerChange) => void = () => undefined,
-  ) {
+  constructor(owned: CommittedLedger, retentionMs: number, noted: (change: LedgerChange) => void = () => undefined) {
     this.#owned = owned;
     this.#noted = noted;
     this.#retentionMs = retentionMs;
-    this.#sweep = owned.entries()[Symbol.iterator]();
   }
 
   /** Throws `ledger_unreadable`. */
@@ -71,19 +67,14 @@ export class LedgerView {
 
   /** Of the next so many entries those that are to be forgotten; round and round. What is staged is left alone. */
   forgettable(nowMs: number, looks: number): readonly string[] {
-    const found: string[] = [];
-    for (let looked = 0; looked < looks; looked++) {
-      const next = this.#sweep.next();
-      if (next.done) {
-        this.#sweep = this.#owned.entries()[Symbol.iterator]();
-        break;
-      }
-      const [key, value] = next.value;
-      if (!IDENTITY.test(key) || this.#staged.has(key)) continue;
-      const entry = decodeEntry(value);
-      if (!isForgotten(entry, nowMs, this.#retentionMs)) continue;
+    const isOld = (value: Buffer): boolean => {
+      const atMs = settledAtMs(value);
+      return atMs !== null && nowMs - atMs > this.#retentionMs;
+    };
+    const found = this.#owned.sweep(looks, isOld).filter((key) => IDENTITY.test(key) && !this.#staged.has(key));
+    for (const key of found) {
+      const entry = decodeEntry(this.#owned.get(key) as Buffer);
       if (entry.kind === 'done' && entry.vendorId !== null) this.#written?.delete(entry.vendorId);
-      found.push(key);
     }
     return found;
   }

@@ -8,7 +8,7 @@
  * D3 after the signal nothing is taken up and nothing is called; what is under way has `drainMs` to end and be committed
  * D4 after a failed commit, and after that time, everything is given up as it is: connections are closed, nothing is told
  *    any more. What is not known then is read back by the next owner
- * D5 what a write was decided on is durable before the write, where the next owner could not tell without whether it happened
+ * D5 what a write was decided on is durable before the write, where the action says so (C14)
  */
 import { aborted } from '../../base/aborted.ts';
 import { CodedError } from '../../base/errors.ts';
@@ -18,7 +18,6 @@ import { HEADER } from '../../kafka/headers.ts';
 import type { OwnedPartition } from '../../kafka/owner-worker.ts';
 import type { Append, LogRecord } from '../../kafka/port.ts';
 import type { KustomerClient } from '../../kustomer/client/client.ts';
-import { isLongPast } from '../actions/action.ts';
 import { type AnswerAdmission, type AnswerWork, admitAnswer } from '../answers/admit-answer.ts';
 import { isAnswer } from '../answers/answer.ts';
 import { AnswerDesk } from '../answers/desk.ts';
@@ -46,6 +45,12 @@ const PREPARE_RETRY_MS = 1000;
 /** A read back holds its lane, and a slot; what finds no budget in this time is tried again later. */
 const READ_WAIT_MS = 10_000;
 const MAX_ERROR_MESSAGE_CHARS = 500;
+/** Commands prepared ahead of their turn: as long as a transaction takes, at one call after another; and in all of a partition, */
+const MOST_AHEAD_IN_LANE = 16;
+/** since after a crash each must be read back. */
+const MOST_AHEAD = 32;
+/** Of what has its turn still to come; no turn of the lanes has this number. */
+const NO_TURN = 0;
 /** While the ledger is full. */
 const FULL_RETRY_MS = 1000;
 const FULL_LOOKS = 5000;
@@ -79,6 +84,8 @@ export class PartitionSink {
   readonly #outbox: Outbox;
   readonly #desk: AnswerDesk;
   readonly #works = new Map<number, AtWork>();
+  /** Of them those that have not had their turn. */
+  readonly #ahead = new Set<number>();
   readonly #underWay = new Set<Promise<void>>();
   readonly #calls: Deadlines;
   /** Something came to its end, or came in. */
@@ -139,13 +146,23 @@ export class PartitionSink {
       const before = this.#works.get(ticket.offset);
       if (resumed && before !== undefined) this.#resume(before, ticket);
       else if ('answer' in work) this.#answer(work, ticket);
-      else this.#begin(work, ticket);
+      else {
+        this.#begin(work, ticket);
+        this.#lookAhead(work, ticket);
+      }
     } catch (error) {
       this.#fail(error); // ours; whoever asked for turns may be another partition
     }
   }
 
   #begin(work: CommandWork, ticket: Ticket): void {
+    const before = this.#works.get(ticket.offset);
+    this.#ahead.delete(ticket.offset);
+    if (before !== undefined) before.ticket = ticket;
+    this.#tell(before ?? this.#take(work, ticket), { kind: 'turn' });
+  }
+
+  #take(work: CommandWork, ticket: Ticket): AtWork {
     const sent = { firstSentAtMs: null, lastSentAtMs: null };
     const atWork: AtWork = {
       work,
@@ -157,7 +174,30 @@ export class PartitionSink {
     };
     this.#works.set(ticket.offset, atWork);
     this.#tell(atWork, { kind: 'validated' });
-    this.#tell(atWork, { kind: 'turn' });
+    return atWork;
+  }
+
+  /**
+   * Prepares what waits behind it in its lane (ahead.ts), in order, up to the first that cannot be: of two with one identity
+   * the second must find what has become of the first.
+   */
+  #lookAhead(first: CommandWork, ticket: Ticket): void {
+    const { lanes } = this.#shared;
+    const { partition, epoch } = ticket;
+    const identities = new Set([first.live.identity]);
+    for (const { offset, value: work } of lanes.behind(ticket, MOST_AHEAD_IN_LANE)) {
+      if ('answer' in work || identities.has(work.live.identity)) return;
+      identities.add(work.live.identity);
+      if (this.#works.has(offset)) continue;
+      if (this.#ahead.size >= MOST_AHEAD) return;
+      const atWork = this.#take(work, { partition, offset, epoch, turn: NO_TURN });
+      this.#tell(atWork, { kind: 'ahead' });
+      if (!atWork.life.isAhead) {
+        this.#works.delete(offset);
+        return;
+      }
+      this.#ahead.add(offset);
+    }
   }
 
   #answer(work: AnswerWork, ticket: Ticket): void {
@@ -490,12 +530,10 @@ export class PartitionSink {
 
   /** D5. Resolves also when the call is given up: nothing is sent then. */
   async #writeDown({ life }: AtWork, basis: Basis, signal: AbortSignal): Promise<void> {
-    const { entry, startedAtMs, command } = life;
-    const { rev, changedAtMs } = basis;
-    const tells = rev !== null || changedAtMs !== null;
-    if (entry?.kind !== 'in_flight' || !tells || isLongPast(changedAtMs, startedAtMs ?? entry.startedAtMs)) return;
+    const { entry, command } = life;
+    if (entry?.kind !== 'in_flight') throw new TypeError('A call without its entry');
     const { promise, resolve } = Promise.withResolvers<void>();
-    const change = { identity: command.identity, entry: { ...entry, basis } };
+    const change = { identity: command.identity, entry: { ...entry, sendable: true, basis } };
     this.#outbox.stage({ change, afterwards: resolve });
     await Promise.race([promise, aborted(signal)]);
   }

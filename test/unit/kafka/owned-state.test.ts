@@ -74,6 +74,31 @@ describe('the state of an owned partition', () => {
     expect(state.size).toBeLessThan(2500);
   });
 
+  it('is swept a little at a time, every entry once a round, the large ones too', () => {
+    const state = newState();
+    for (const key of keys) state.set(key, Buffer.from('x'));
+    state.set('large', Buffer.alloc(5000, 'y'));
+    const round = () => {
+      const found: string[] = [];
+      let looks = 0;
+      const isWanted = (value: Buffer) => {
+        looks++;
+        return value.toString('utf8', 0, 1) !== 'z';
+      };
+      for (let more = true; more; ) {
+        const before = looks;
+        found.push(...state.sweep(4, isWanted));
+        more = looks - before === 4;
+      }
+      return found;
+    };
+    const all = [...new Set([...keys, 'large'])].sort();
+    expect(round().sort()).toEqual(all);
+    state.set('A'.repeat(32), Buffer.from('z'));
+    state.set('large', null);
+    expect(round().sort()).toEqual(all.filter((key) => key !== 'A'.repeat(32) && key !== 'large'));
+  });
+
   it('S3: costs the sum of what each entry costs, and refuses before it is passed', () => {
     const one = newState();
     one.set('a'.repeat(32), Buffer.alloc(60));

@@ -357,6 +357,11 @@ class FakeOwned implements OwnedPartition {
     return this.#state.entries();
   }
 
+  /** Nothing grows old here. */
+  sweep(): readonly string[] {
+    return [];
+  }
+
   partitionOf(): number {
     return 0;
   }

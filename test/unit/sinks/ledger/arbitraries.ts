@@ -48,6 +48,7 @@ export const entry: fc.Arbitrary<LedgerEntry> = fc.oneof(
     policy,
     approvedBy: optional(text),
     record: optional(record),
+    sendable: fc.boolean(),
     basis: optional(fc.record({ rev: optional(count), changedAtMs: optional(time) })),
   }),
   fc.record({

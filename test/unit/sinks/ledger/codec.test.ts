@@ -7,6 +7,7 @@ import {
   MAX_ENTRY_BYTES,
   MAX_RECORD_BYTES,
   MAX_TEXT_LENGTH,
+  settledAtMs,
 } from '../../../../src/sinks/ledger/codec.ts';
 import type { LedgerEntry } from '../../../../src/sinks/ledger/entry.ts';
 import { entry } from './arbitraries.ts';
@@ -29,6 +30,20 @@ describe('entries as bytes', () => {
       }),
       { numRuns: 10_000 },
     );
+  });
+
+  it('tell when they were settled without being decoded, and that they were not', () => {
+    fc.assert(
+      fc.property(entry, fc.nat(), (value, at) => {
+        const bytes = encodeEntry(value);
+        expect(settledAtMs(bytes)).toBe(value.kind === 'done' || value.kind === 'failed' ? value.atMs : null);
+        // Whatever it is, it is not an error: other records lie beside the entries.
+        settledAtMs(bytes.subarray(0, at % bytes.length));
+      }),
+      { numRuns: 3000 },
+    );
+    expect(settledAtMs(Buffer.alloc(0))).toBeNull();
+    expect(settledAtMs(Buffer.of(99, 1, ...Buffer.alloc(60)))).toBeNull();
   });
 
   it('are refused when cut, lengthened, or of a version or kind that is not known', () => {
@@ -84,7 +99,7 @@ describe('entries as bytes', () => {
     }
   });
 
-  it('of the second version are read; what is in flight has no basis then', () => {
+  it('of the second version are read; what is in flight may have been sent then', () => {
     const flight: LedgerEntry = {
       kind: 'in_flight',
       fingerprint: 'a'.repeat(32),
@@ -97,11 +112,12 @@ describe('entries as bytes', () => {
       policy: { policy: null, version: null, rule: null, tier: null },
       approvedBy: null,
       record: null,
+      sendable: true,
       basis: null,
     };
     const now = encodeEntry(flight);
-    // The flag that says that there is no basis is all that the third version added.
-    expect(decodeEntry(Buffer.concat([Buffer.of(2), now.subarray(1, -1)]))).toEqual(flight);
+    // The flags that say that it may be sent, and that there is no basis, are all that the third version added.
+    expect(decodeEntry(Buffer.concat([Buffer.of(2), now.subarray(1, -2)]))).toEqual(flight);
     expect(isRefused(now.subarray(0, -1))).toBe(true);
   });
 

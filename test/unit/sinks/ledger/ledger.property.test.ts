@@ -53,6 +53,7 @@ const move: fc.Arbitrary<LedgerMove> = fc.oneof(
           policy: NO_POLICY,
           approvedBy: null,
           record: null,
+          sendable: true,
           basis: null,
         },
       }),

@@ -27,6 +27,7 @@ function copy(offset: number): LiveCommand {
     },
     record: null,
     mode: 'live',
+    readsFirst: false,
     deadlineMs: null,
     approvedBy: null,
   };
@@ -59,6 +60,7 @@ function flood(seed: number): Plan {
     limit: 1,
     away: 0.2,
     twice: 0.1,
+    ahead: 3,
   };
 }
 

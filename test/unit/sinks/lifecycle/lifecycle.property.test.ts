@@ -38,7 +38,14 @@ const plan: fc.Arbitrary<Plan> = fc.record({
         commandId: `${offset}`,
       };
       const hex = (text: string) => Buffer.from(text.padEnd(16)).toString('hex');
-      const command = { identity: `${lane}/${key}`, fingerprint: hex(args), receiptId: `r${offset}`, subject };
+      const readsFirst = key.length % 2 === 0 ? args === 'a' : offset % 2 === 0;
+      const command = {
+        identity: `${lane}/${key}`,
+        readsFirst,
+        fingerprint: hex(args),
+        receiptId: `r${offset}`,
+        subject,
+      };
       return { lane, isValid, command: { ...command, record: null, mode, deadlineMs, approvedBy: null } };
     }),
   ),
@@ -58,6 +65,7 @@ const plan: fc.Arbitrary<Plan> = fc.record({
   limit: fc.constantFrom(2, 100),
   away: probability(0.3),
   twice: probability(0.3),
+  ahead: fc.constantFrom(0, 1, 3),
 });
 
 /** What must have come up in so many worlds, or they prove nothing. */

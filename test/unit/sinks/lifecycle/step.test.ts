@@ -29,6 +29,7 @@ const COMMAND: LiveCommand = {
   subject: SUBJECT,
   record: RECORD,
   mode: 'live',
+  readsFirst: false,
   deadlineMs: null,
   approvedBy: null,
 };
@@ -116,6 +117,7 @@ const inFlight = (epoch: number, more: Partial<InFlight> = {}): InFlight => ({
   policy: POLICY,
   approvedBy: null,
   record: null,
+  sendable: true,
   basis: null,
   ...more,
 });
@@ -176,6 +178,15 @@ describe('a command', () => {
       attempts: 1,
       startedAtMs: 900_000,
     });
+  });
+
+  it('C14: that another owner had not come to send is taken up at once, and no call of that owner is counted', () => {
+    const story = new Story().begin(inFlight(4, { sendable: false, attempt: 3 }));
+    expect(story.last?.kind).toBe('ask_policy');
+    story.call();
+    expect(story.last).toMatchObject({ kind: 'call', attempt: 3 });
+    const reading = new Story({ readsFirst: true }).begin().tell({ kind: 'decided', decision: ALLOW });
+    expect(reading.last).toMatchObject({ kind: 'persist', change: { entry: { sendable: false, basis: null } } });
   });
 
   it('C6: is not called after its deadline, nor made to wait past it', () => {

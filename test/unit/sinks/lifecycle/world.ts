@@ -77,6 +77,8 @@ export interface Plan {
   readonly away: number;
   /** How likely an answer comes twice. */
   readonly twice: number;
+  /** Most commands of a lane that are prepared ahead of their turn. */
+  readonly ahead: number;
 }
 
 /** Beyond this something is stuck. */

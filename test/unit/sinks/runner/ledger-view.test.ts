@@ -1,5 +1,6 @@
 /** The ledger under what is staged for it, and what it forgets. */
 import { expect, it } from 'vitest';
+import { OwnedState } from '../../../../src/kafka/owned-state.ts';
 import { encodeEntry } from '../../../../src/sinks/ledger/codec.ts';
 import { type Done, NO_POLICY, type Parked } from '../../../../src/sinks/ledger/entry.ts';
 import { LedgerView, PROGRESS_KEY } from '../../../../src/sinks/runner/ledger-view.ts';
@@ -25,10 +26,9 @@ function view() {
     [id('b'), encodeEntry(done(5000, 'young'))],
     [id('c'), encodeEntry(parked)],
   ]);
-  return {
-    committed,
-    ledger: new LedgerView({ get: (key) => committed.get(key), entries: () => committed }, RETENTION_MS),
-  };
+  const state = new OwnedState({ topic: 'ledger', partition: 0, maxBytes: 2 ** 20 });
+  for (const [key, value] of committed) state.set(key, value);
+  return { committed: state, ledger: new LedgerView(state, RETENTION_MS) };
 }
 
 it('shows what is staged before what is committed, until that is committed itself', () => {
