@@ -60,7 +60,6 @@ function flood(seed: number): Plan {
     limit: 1,
     away: 0.2,
     twice: 0.1,
-    ahead: 3,
   };
 }
 
