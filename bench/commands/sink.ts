@@ -18,7 +18,7 @@ import { WireDecoder, WireEncoder } from '../../src/kafka/wire.ts';
 import { createBudgetGate } from '../../src/kustomer/client/budget-gate.ts';
 import { createKustomerClient } from '../../src/kustomer/client/client.ts';
 import { createAnswerMac } from '../../src/sinks/answers/mac.ts';
-import { NO_QUOTA } from '../../src/sinks/quota/port.ts';
+import { openQuotaBook } from '../../src/sinks/quota/book.ts';
 import { SINK_DEFAULTS, Sink } from '../../src/sinks/runner/sink.ts';
 import { CONNECTION, OPERATOR, TENANT } from './workload.ts';
 
@@ -27,6 +27,7 @@ const SCHEMA_ID = 1;
 const POLICY = `policy: bench
 rules:
   - allow: conversation.note.write
+    limit: { per: hour, max: 100000 }
 default: deny
 `;
 
@@ -68,6 +69,12 @@ function policies() {
 }
 const compiled = policies();
 
+const quota = await openQuotaBook({
+  log,
+  topics,
+  observer: { failed: (doing, error) => logger.warn({ doing, error: String(error) }, 'limits') },
+});
+
 const sink = new Sink({
   topics,
   connections: {
@@ -76,7 +83,7 @@ const sink = new Sink({
     client: () => client,
   },
   policies: { of: () => compiled, grants: () => grants },
-  quota: NO_QUOTA,
+  quota,
   // Nobody answers here.
   answers: createAnswerMac([randomBytes(32)]),
   decoder: new WireDecoder({
@@ -136,6 +143,7 @@ const worker = await OwnerWorker.start({
 process.on('SIGTERM', async () => {
   logger.warn({ commits, changesEach: changes / commits, msEach: waitedMs / commits }, 'transactions');
   await worker.close();
+  await quota.close();
   await client.close();
   await log.close();
   process.exit(0);
