@@ -61,6 +61,20 @@ export function isHeldEntry(bytes: Buffer): boolean {
   return KINDS[bytes[1] ?? KINDS.length] === 'held';
 }
 
+/** When it was settled, without decoding it; null for what is not settled, and for what is no entry. */
+export function settledAtMs(bytes: Buffer): number | null {
+  const [version = 0, kind = KINDS.length] = bytes;
+  if (version < WITHOUT_RECORDS || version > VERSION) return null;
+  if (KINDS[kind] !== 'done' && KINDS[kind] !== 'failed') return null;
+  try {
+    const reader = new ByteReader(bytes).skip(2 + HASH_BYTES);
+    reader.skip(reader.byte() === 1 ? HASH_BYTES : reader.number());
+    return reader.number();
+  } catch {
+    return null;
+  }
+}
+
 /** Throws `ledger_unreadable`. */
 export function decodeEntry(bytes: Buffer): LedgerEntry {
   try {

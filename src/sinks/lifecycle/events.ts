@@ -38,6 +38,8 @@ export type PolicyDecision =
 export type LifecycleEvent =
   | { readonly kind: 'validated' }
   | { readonly kind: 'invalid'; readonly code: ErrorCode; readonly message: string }
+  /** The lane does not let it start yet; what can be asked before may be. */
+  | { readonly kind: 'ahead' }
   /** The lane lets it start. */
   | { readonly kind: 'turn' }
   | { readonly kind: 'looked_up'; readonly ask: number; readonly entry: LedgerEntry | null }

@@ -1,13 +1,18 @@
 /** Up to the call: ledger, deadline, policy, limit, the durable `in_flight`, the lease. */
+
 import { consult } from '../ledger/consult.ts';
 import type { InFlight, LedgerEntry } from '../ledger/entry.ts';
 import { advance } from '../ledger/moves.ts';
+import { isPrepared } from './ahead.ts';
 import { backoffMs } from './config.ts';
 import type { PolicyDecision, WaitReason } from './events.ts';
 import { abandon, asking, type Context, type Ending, finish, finishUndone, type Life, type Step } from './life.ts';
 import { reconcile } from './settle.ts';
 
-export function onLookedUp(life: Life, entry: LedgerEntry | null, context: Context): Step {
+export function onLookedUp(begun: Life, entry: LedgerEntry | null, context: Context): Step {
+  if (isPrepared(begun, entry)) return decide(begun, context);
+  // What was prepared does not stand any more; of what was not, this is so already.
+  const life: Life = { ...begun, entry: null, before: null, proof: 'none' };
   const { fingerprint, approvedBy, mode } = life.command;
   const verdict = consult(entry, { fingerprint, epoch: life.epoch, live: mode === 'live', approvedBy });
   switch (verdict.kind) {

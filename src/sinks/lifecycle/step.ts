@@ -23,8 +23,10 @@
  * C10 an approval ends as the receipt of the command that was held, or, if that has ended already, as none
  * C11 an answer counts once, for the question that is open; everything else changes nothing
  * C12 a finish never leaves an `in_flight` in the ledger
+ * C13 what is prepared ahead of its turn is not called before it (ahead.ts)
  * C14 nothing is sent under an `in_flight` that is not `sendable`; so of another owner's that is not, nothing has been
  */
+import { beginAhead, stepAhead } from './ahead.ts';
 import type { LifecycleConfig } from './config.ts';
 import { LIFECYCLE_DEFAULTS } from './config.ts';
 import type { LifecycleEvent, Moment } from './events.ts';
@@ -53,7 +55,9 @@ export function step(
   if (event.kind === 'lost') return { life: { ...life, phase: { kind: 'abandoned' } }, effects: [] };
   if (event.kind === 'stop') return onStop(life);
   if ('ask' in event && event.ask !== life.ask) return ignore(life);
-  return proceed(life, event, { at, config });
+  const context = { at, config };
+  if (life.isAhead) return stepAhead(life, event, context, () => proceed(life, event, context));
+  return proceed(life, event, context);
 }
 
 /** C11: what does not fit the phase falls through. */
@@ -66,6 +70,7 @@ function proceed(life: Life, event: LifecycleEvent, context: Context): Step {
       break;
     case 'queued':
       if (event.kind === 'turn') return onTurn(life, context);
+      if (event.kind === 'ahead') return beginAhead(life, context);
       break;
     case 'checking':
       if (event.kind === 'looked_up') return onLookedUp(life, event.entry, context);

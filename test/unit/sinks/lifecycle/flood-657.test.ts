@@ -60,6 +60,7 @@ function flood(seed: number): Plan {
     limit: 1,
     away: 0.2,
     twice: 0.1,
+    ahead: 3,
   };
 }
 

@@ -65,6 +65,7 @@ const plan: fc.Arbitrary<Plan> = fc.record({
   limit: fc.constantFrom(2, 100),
   away: probability(0.3),
   twice: probability(0.3),
+  ahead: fc.constantFrom(0, 1, 3),
 });
 
 /** What must have come up in so many worlds, or they prove nothing. */

@@ -15,6 +15,9 @@ import { CONFIG, PLACE_MS, type Record_, SESSION_MS, type World } from './world.
 
 const LIMITS = { maxActive: 4, maxLanes: 3, maxQueued: 6, maxQueuedBytes: 1000, maxSpan: 1000, lowWater: 0.5 };
 
+/** Of what is prepared ahead. */
+const NO_TURN = 0;
+
 interface AtWork {
   readonly record: Record_;
   readonly offset: number;
@@ -127,14 +130,37 @@ export class Owner {
         work.ticket = ticket;
         this.#tell(work, { kind: 'woke', ask: work.life.ask });
       } else {
-        const work = { record, offset, ticket, life: newLife(record.command, this.epoch), placeUntilMs: 0 };
-        this.#works.set(offset, work);
-        this.#tell(work, { kind: 'validated' });
+        const work = this.#works.get(offset) ?? this.#take(record, ticket);
+        work.ticket = ticket;
         this.#tell(work, { kind: 'turn' });
+        if (this.#world.plan.ahead > 0) this.#lookAhead(record, ticket);
       }
       this.#offer();
     }
     this.#commit();
+  }
+
+  #take(record: Record_, ticket: Ticket): AtWork {
+    const { offset } = ticket;
+    const work = { record, offset, ticket, life: newLife(record.command, this.epoch), placeUntilMs: 0 };
+    this.#works.set(offset, work);
+    this.#tell(work, { kind: 'validated' });
+    return work;
+  }
+
+  /** In order, each identity once, up to the first that cannot be prepared. */
+  #lookAhead(first: Record_, ticket: Ticket): void {
+    const identities = new Set([first.command.identity]);
+    for (const { offset, value: record } of this.#lanes.behind(ticket, this.#world.plan.ahead)) {
+      if (identities.has(record.command.identity)) return;
+      identities.add(record.command.identity);
+      if (this.#works.has(offset)) continue;
+      const work = this.#take(record, { ...ticket, offset, turn: NO_TURN });
+      this.#tell(work, { kind: 'ahead' });
+      if (work.life.isAhead) continue;
+      this.#works.delete(offset);
+      return;
+    }
   }
 
   #offer(): void {
@@ -227,7 +253,7 @@ export class Owner {
   }
 
   /** C1, C4, C6 as they can be seen from outside. */
-  #check({ record, life, placeUntilMs }: AtWork, effect: Effect<'call'>): void {
+  #check({ record, life, placeUntilMs, ticket }: AtWork, effect: Effect<'call'>): void {
     const { identity, mode, deadlineMs } = record.command;
     const entry = this.#world.durable.ledger.get(identity);
     const isOurs = entry?.kind === 'in_flight' && entry.epoch === this.epoch;
@@ -238,6 +264,7 @@ export class Owner {
     if (effect.sendByMs > this.#leaseUntilMs) this.#violation('C4: sent after the lease');
     if (deadlineMs !== null && effect.sendByMs > deadlineMs) this.#violation('C6: sent after the deadline');
     if (mode === 'dry_run') this.#violation('called on a dry run');
+    if (ticket.turn === NO_TURN || life.isAhead) this.#violation('C13: called before its turn');
     if (this.#isStopping) this.#violation('C9: called while stopping');
     if (!this.#world.durable.reservations.has(life.command.receiptId)) this.#violation('C7: called without a place');
     if (effect.sendByMs > placeUntilMs) this.#violation('C7: sent on an old place');

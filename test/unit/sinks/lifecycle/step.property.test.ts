@@ -149,6 +149,8 @@ class Monitor {
   #isStopped = false;
   #isLost = false;
   #isHeldInLedger = false;
+  #hasTurn = false;
+  #prepared: LedgerEntry | undefined;
   ends = 0;
   calls = 0;
 
@@ -159,7 +161,14 @@ class Monitor {
   hear(event: LifecycleEvent, { nowMs }: Moment): void {
     if (event.kind === 'stop') this.#isStopped = true;
     if (event.kind === 'lost') this.#isLost = true;
-    if (event.kind === 'looked_up' && event.entry?.kind === 'in_flight') {
+    if (event.kind === 'turn') this.#hasTurn = true;
+    // Its own, as it was prepared: nothing is on the wire.
+    if (event.kind === 'looked_up' && event.entry !== this.#prepared) {
+      this.#isHeldInLedger = false;
+      this.#sendByMs = Number.NEGATIVE_INFINITY;
+      this.#wire = null;
+    }
+    if (event.kind === 'looked_up' && event.entry?.kind === 'in_flight' && event.entry !== this.#prepared) {
       this.#isHeldInLedger = true;
       // C5: the other owner's clock may be behind by the guard.
       const openMs = event.entry.deadlineMs + CONFIG.guardMs;
@@ -187,7 +196,10 @@ class Monitor {
     same(this.ends, 0, 'C3');
     holds(!this.#isLost, 'C9');
     const { deadlineMs, mode } = this.#command;
+    const isGate = ['look_up', 'ask_policy', 'reserve', 'persist'].includes(effect.kind);
+    if (!this.#hasTurn) holds(isGate || (effect.kind === 'abandon' && this.#isStopped), `C13: ${effect.kind}`);
     if (effect.kind === 'persist') {
+      this.#prepared = effect.change.entry;
       expect(this.#isSafe, 'C2').toBe(true);
       expect(effect.change.entry.epoch, 'C1').toBe(EPOCH);
       expect(effect.change.entry.sendable, 'C14').toBe(!this.#command.readsFirst);
@@ -331,6 +343,59 @@ it('C1–C12: whatever it is told, and however often', () => {
   );
   expect(calls).toBeGreaterThan(5000);
   expect(again).toBeGreaterThan(500);
+}, 60_000);
+
+it('C13: prepared ahead of its turn, and whatever happens until then', () => {
+  let [calls, prepared] = [0, 0];
+  fc.assert(
+    fc.property(
+      command,
+      fc.array(told, { minLength: 10, maxLength: 30, size: 'max' }),
+      fc.integer({ min: 0, max: 8 }),
+      (each, all, turnAfter) => {
+        const monitor = new Monitor(each);
+        let life = newLife(each, EPOCH);
+        let open: LifecycleEffect | null = null;
+        let nowMs = 1000;
+        const tell = (event: LifecycleEvent, at: Moment): void => {
+          monitor.hear(event, at);
+          const next = step(life, event, at, CONFIG);
+          ({ life } = next);
+          if (event.kind !== 'turn' && next.effects.length === 0) open = null;
+          for (const effect of next.effects) {
+            monitor.watch(effect, at);
+            open = effect;
+          }
+        };
+        tell({ kind: 'validated' }, { nowMs, leaseUntilMs: nowMs, random: 0 });
+        tell({ kind: 'ahead' }, { nowMs, leaseUntilMs: nowMs, random: 0 });
+        for (const [index, given] of all.entries()) {
+          const isWaiting = (open as LifecycleEffect | null)?.kind === 'wait';
+          nowMs += given.passMs;
+          if (isWaiting) nowMs = Math.max(nowMs, (open as never as { untilMs: number }).untilMs);
+          const at = { nowMs, leaseUntilMs: nowMs + given.leaseMs, random: given.random };
+          if (isOver(life)) break;
+          if (index === turnAfter) {
+            if (life.phase.kind === 'prepared') prepared++;
+            tell({ kind: 'turn' }, at);
+          } else if ((given.is === 'stop' || given.is === 'lost') && given.passMs === 1000)
+            tell({ kind: given.is }, at);
+          else {
+            const { entry } = life;
+            const isOwn = life.phase.kind === 'checking' && entry?.kind === 'in_flight' && given.is === 'answer';
+            const answer = isOwn
+              ? ({ kind: 'looked_up', ask: life.ask, entry } as const)
+              : answerTo(open, given, nowMs);
+            if (answer !== null) tell(answer, at);
+          }
+        }
+        calls += monitor.calls;
+      },
+    ),
+    { numRuns: 20_000 },
+  );
+  expect(calls).toBeGreaterThan(3000);
+  expect(prepared).toBeGreaterThan(1000);
 }, 60_000);
 
 it('C8: with an answer to everything it comes to an end, in a bounded number of steps', () => {
