@@ -8,7 +8,8 @@
  * E1 From a cursor on each matching record is sent once, in the order of its partition; none twice, none left out.
  * E2 A client that reads slowly holds up nobody, and at most one piece per partition and the socket's buffer in memory.
  * E3 It ends when the service stops or the token has lost its right, soon and with a comment that says so.
- * E4 Silence is broken every KEEP_ALIVE_MS, and where records went by that do not match, the cursor moves on with it.
+ * E4 The place it begins at is told at once. Silence is broken every KEEP_ALIVE_MS, and where records went by that do not
+ *    match, the place moves on with it.
  */
 import { Readable } from 'node:stream';
 import type { Clock } from '../../base/clock.ts';
@@ -46,6 +47,8 @@ const AGAIN_MS = 1_000;
 /** Before a topic is opened again that has ended, or grown. */
 const STALE_MS = 100;
 const HIGH_WATER_BYTES = 65_536;
+/** Partitions that are not named are read from their beginning. */
+const BEGINNING: Positions = [0];
 /** Records that do not match before somebody else has a turn. */
 const TURN_RECORDS = 500;
 
@@ -70,7 +73,10 @@ async function* frames<T, R>(shelf: Shelf<T, R>, request: StreamRequest<T>): Asy
       if (lease === undefined) {
         if (!request.follow) return yield ': end\n\n';
         // Nothing was ever written: whatever comes is new.
-        if (isStart(place) && place.kind === 'now') place = [];
+        if (isStart(place) && place.kind === 'now') {
+          place = BEGINNING;
+          yield placeFrame(shelf.streamCursor(request.tenantId, place));
+        }
         yield* waitFor(watch, request.clock.sleep(AGAIN_MS, watch.signal));
         continue;
       }
@@ -118,6 +124,8 @@ async function* pump<T, R>(
   const cursor = (): string => shelf.streamCursor(tenantId, flow.positions);
   let sent = from;
   let unmatched = 0;
+  // Who loses the connection before anything came must know where to go on all the same.
+  if (follow) yield placeFrame(cursor());
   while (watch.ending === null && !isStale()) {
     const { changed } = view.tail;
     const record = yield* patiently(watch, () => flow.next(watch.signal));
@@ -139,7 +147,7 @@ async function* pump<T, R>(
     yield* waitFor(watch, changed, () => {
       if (flow.positions.every((position, partition) => position === sent[partition])) return '';
       sent = flow.positions;
-      return `id: ${cursor()}\n\n`;
+      return placeFrame(cursor());
     });
   }
   return { positions: flow.positions, isDone: false };
@@ -182,6 +190,11 @@ async function* waitFor(watch: Watch, coming: Promise<void>, moved: () => string
   while (!here.aborted) {
     if (await watch.isQuiet(here)) yield `: keep-alive\n\n${moved()}`;
   }
+}
+
+/** No event: only where the stream stands. */
+function placeFrame(cursor: string): string {
+  return `id: ${cursor}\n\n`;
 }
 
 function frame(cursor: string, event: string, row: unknown): string {

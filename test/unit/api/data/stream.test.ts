@@ -71,7 +71,9 @@ describe('a stream in virtual time', () => {
     const house = await openTopicHouse({ partitions: 2 });
     const { heard, lastId, events, shelf } = listen({ house, type: 'wanted' });
     await house.clock.advance(100);
-    expect(heard.text).toBe(': stream open\n\n');
+    expect(heard.text).toMatch(/^: stream open\n\nid: cur_\S+\n\n$/);
+    expect(events()).toEqual([]);
+    expect(shelf.readStreamCursor('t_one', lastId())).toEqual([0, 0]);
     const producer = await house.run(house.log.producer({ clientId: 'test' }));
     const appends = ['other', 'other'].map((type, partition) => ({
       topic: TOPIC,
