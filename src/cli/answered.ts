@@ -19,10 +19,13 @@ export const ANSWER_MS = 60_000;
 export function showAnswered(out: Output, id: string, { state, receipt, command_id }: Answered): void {
   out.line(`${id}: ${out.paint(styleOf(state), (state ?? 'answered').replaceAll('_', ' '))}`);
   if (command_id != null) out.line(`Sent again as ${command_id}.`);
-  if (receipt == null) return out.line('next: `fibric receipts tail` shows its receipt when there is one');
-  out.line();
-  out.fields(receiptFields(receipt));
-  showReceiptAdvice(out, receipt);
+  if (receipt == null) {
+    out.line('next: `fibric receipts tail` shows its receipt when there is one');
+  } else {
+    out.line();
+    out.fields(receiptFields(receipt));
+    showReceiptAdvice(out, receipt);
+  }
 }
 
 /** `wanted` is the state that was asked for. */

@@ -32,7 +32,7 @@ const LAGGING: Failure = {
 };
 
 export const BLOCKED: Failure = {
-  cause: 'BLOCK: no trust rule allows the action, or one forbids it; evaluation is default-closed.',
+  cause: 'BLOCK: no trust rule allows the action; evaluation is default-closed.',
   fix: 'Add an allow rule and re-run `fibric policy apply`. A block here is the system working.',
 };
 
@@ -56,14 +56,26 @@ export function failureOfCheck({ ok, code, name, next_step }: Check): Failure | 
   return ok === false && /webhook/.test(name) ? { ...LAGGING, fix: next_step ?? LAGGING.fix } : null;
 }
 
-/** Which of the guide's rows a receipt is; null for none. */
-export function failureOfReceipt({ verdict, error }: Receipt): Failure | null {
+/** Which of the guide's rows a receipt is; null for none: then the receipt's own words are all there is. */
+export function failureOfReceipt(receipt: Receipt): Failure | null {
+  const { verdict, error } = receipt;
   if (verdict?.decision === 'DEDUP') return DEDUPLICATED;
   // A dry run that policy blocks has no error: nothing failed.
-  if (error == null) return verdict?.decision === 'BLOCK' ? BLOCKED : null;
-  if (error.code === 'policy_blocked') return BLOCKED;
+  if (error == null) return verdict?.decision === 'BLOCK' ? failureOfBlock(receipt) : null;
+  if (error.code === 'policy_blocked') return failureOfBlock(receipt);
   if (error.code === 'kustomer_rate_limited' || error.code === 'budget_exhausted') return RATE_LIMITED;
   if (error.code !== 'kustomer_permission') return null;
   // One code for both; which it was stands in the words of Kustomer's answer.
   return /\b401\b|unauthori[sz]ed|\bexpired\b|\brevoked\b/i.test(error.message) ? UNAUTHORIZED : MISSING_PERMISSION;
+}
+
+/** Three things close it: no grant, no rule, or a rule that forbids. An allow rule helps against the second only. */
+function failureOfBlock({ verdict, error, capability, operator }: Receipt): Failure | null {
+  if (/\bno grant\b|\bnot granted\b/.test(error?.message ?? verdict?.reason ?? '')) {
+    return {
+      cause: 'BLOCK: an operator has exactly what it was granted, and this it was not.',
+      fix: `fibric capabilities grant ${capability ?? '<capability>'} --operator ${operator ?? '<name>'}`,
+    };
+  }
+  return verdict?.rule == null ? BLOCKED : null;
 }

@@ -95,8 +95,10 @@ async function testTool(call: Call, options: TestOptions, what: string, tool: st
 }
 
 /** Tests that never reached the executor have no receipt; what they say stands in the same fields. */
-function receiptOf({ verdict, outcome, policy, receipt, mode }: ToolTest): Receipt {
+function receiptOf({ verdict, outcome, policy, receipt, mode, capability, operator }: ToolTest): Receipt {
   return {
+    ...(capability !== undefined && { capability }),
+    ...(operator !== undefined && { operator }),
     ...(receipt ?? {}),
     ...(verdict != null && { verdict }),
     ...(outcome != null && { outcome }),

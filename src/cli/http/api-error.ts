@@ -81,8 +81,16 @@ export function apiError({ status, body, requestId, endpoint, path }: FailedAnsw
 
 /** A proxy, a page for people, another service: whoever answered, it was not the API. */
 export function foreignAnswer(status: number, requestId: string | null, endpoint: string): CliError {
+  if (status >= 500) {
+    return new CliError('unavailable', `${endpoint} answered ${status}`, {
+      exitCode: EXIT.unavailable,
+      status,
+      requestId,
+      hint: 'the service, or something before it, may be starting or stopping: try again in a moment',
+    });
+  }
   return new CliError('not_the_api', `${endpoint} answered ${status} with what the Fibric API does not say`, {
-    exitCode: status >= 500 ? EXIT.unavailable : status === 401 || status === 403 ? EXIT.forbidden : EXIT.failed,
+    exitCode: status === 401 || status === 403 ? EXIT.forbidden : EXIT.failed,
     status,
     requestId,
     hint: 'check the endpoint (`fibric auth whoami`, FIBRIC_ENDPOINT, --endpoint); it is the address without /v1',

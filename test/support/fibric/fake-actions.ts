@@ -29,9 +29,10 @@ export function tryAction(body: Json, connector: Json | undefined, world: World)
     return answer('invalid', { problems: wrong });
   }
   const { decision, rule, policy } = decide(capability, world);
+  const closed = world.ungranted ? `the operator has no grant of ${capability}` : 'no rule allows the action';
   const verdict = { decision, rule, tier: null };
   if (tool !== null && mode === 'dry_run') {
-    const reason = decision === 'BLOCK' ? 'no rule allows it' : 'a rule allows it';
+    const reason = decision === 'BLOCK' ? closed : 'a rule allows it';
     return answer(decision === 'BLOCK' ? 'refused' : 'dry_run', { verdict: { decision, rule, reason }, policy });
   }
   const common = { capability, mode, idempotency_key: key, verdict, policy };
@@ -44,9 +45,9 @@ export function tryAction(body: Json, connector: Json | undefined, world: World)
     });
   };
   if (mode === 'dry_run')
-    return disposed({ outcome: 'dry_run', vendor: null, attempts: 0, error: blockError(decision) });
+    return disposed({ outcome: 'dry_run', vendor: null, attempts: 0, error: blockError(decision, closed) });
   if (decision === 'BLOCK')
-    return disposed({ outcome: 'refused', vendor: null, attempts: 0, error: blockError(decision) });
+    return disposed({ outcome: 'refused', vendor: null, attempts: 0, error: blockError(decision, closed) });
   if (decision === 'ALERT') {
     world.approvals.push({ ...APPROVAL, capability, args, idempotency_key: key });
     return answer('pending', { command_id: 'cmd_1' }, 202);
@@ -98,11 +99,11 @@ function decide(capability: string, world: World): { decision: string; rule: str
   return { decision: 'BLOCK', rule: null, policy: null };
 }
 
-function blockError(decision: string): Json | null {
+function blockError(decision: string, _message: string): Json | null {
   if (decision !== 'BLOCK') return null;
   return {
     code: 'policy_blocked',
-    message: 'no rule allows the action',
+    message,
     next_step: 'Add an allow rule.',
     problems: [],
   };

@@ -45,6 +45,8 @@ export interface World {
   approvals: Json[];
   parked: Json[];
   resolved: Json[];
+  /** True: whoever is blocked is so because nothing was granted. */
+  ungranted: boolean;
 }
 
 export class Refusal extends Error {
@@ -85,7 +87,15 @@ export function envelope(status: number, code: string, message: string, problems
 
 export async function openFakeApi(): Promise<FakeApi> {
   const asked: Asked[] = [];
-  const world: World = { connectors: [], policies: [], grants: [], approvals: [], parked: [], resolved: [] };
+  const world: World = {
+    connectors: [],
+    policies: [],
+    grants: [],
+    approvals: [],
+    parked: [],
+    resolved: [],
+    ungranted: false,
+  };
   const api: { fault: Fault | null; events: FakeStream; receipts: FakeStream } = {
     fault: null,
     events: new FakeStream(),

@@ -26,6 +26,17 @@ describe('writing', () => {
     }
   });
 
+  it('says what is missing: a rule, or a grant, which no rule makes up for', async () => {
+    const { api, fibric } = await installed();
+    api.world.ungranted = true;
+    for (const line of [`${SEND} --live`, `connectors test cn-kustomer note.write ${NOTE}`]) {
+      const run = await fibric(line);
+      expect(run.code).toBe(EXIT.blocked);
+      expect(run.out).toContain('next: fibric capabilities grant conversation.note.write --operator triage-analyst');
+      expect(run.out).not.toContain('Add an allow rule');
+    }
+  });
+
   it('applies once, and says DEDUP to the same again', async () => {
     const both = await installed();
     await apply(both);
