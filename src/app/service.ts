@@ -14,11 +14,15 @@ import { CodedError } from '../base/errors.ts';
 import type { Envelope } from '../fibric/envelope.ts';
 import type { ReceiverCounters } from '../ingest/counters.ts';
 import type { Log } from '../kafka/port.ts';
+import { topicNames } from '../kafka/topics.ts';
 import { type ActCodec, openActing } from './acting.ts';
+import { STATE_KIND } from './api/records.ts';
+import { openStateWriter, type StateWriter } from './api/states.ts';
+import { type Documents, openDocuments } from './control/documents.ts';
 import type { ConnectionStore } from './control/store.ts';
 import { type ApiRole, type ApiRoleOptions, startApiRole } from './roles/api.ts';
 import { startIngestRole } from './roles/ingest.ts';
-import { startPolling } from './roles/polling.ts';
+import { type PollingRole, startPolling } from './roles/polling.ts';
 import { startProcessRole } from './roles/process.ts';
 import type { RoleName } from './roles/role.ts';
 import { startSinkRole } from './roles/sink.ts';
@@ -147,12 +151,17 @@ async function start(options: ServiceOptions, parts: Part[]): Promise<Server> {
   if (CALLERS.some(has)) {
     const vendor = await openVendor(options);
     parts.push({ name: 'vendor', shared: true, health: vendor.health, close: vendor.close });
-    if (has('poll')) parts.push(await startPolling({ ...options, clients: vendor.clients, received }));
-    if (ACTORS.some(has)) {
+    const acting = ACTORS.some(has) ? await openActing(options) : undefined;
+    if (acting !== undefined) parts.push({ name: 'acting', shared: true, health: acting.health, close: acting.close });
+    let polling: PollingRole | undefined;
+    if (has('poll')) {
+      const { changed: stateChanged } = await tellStates(options, acting?.documents, parts);
+      polling = await startPolling({ ...options, clients: vendor.clients, received, stateChanged });
+      parts.push(polling);
+    }
+    if (acting !== undefined) {
       const { act: codec } = options;
       if (codec === undefined) throw new TypeError('Roles that act need a codec');
-      const acting = await openActing(options);
-      parts.push({ name: 'acting', shared: true, health: acting.health, close: acting.close });
       if (has('sink')) parts.push(await startSinkRole({ ...options, clients: vendor.clients, acting, codec }));
       if (has('api')) {
         if (options.api === undefined) throw new TypeError('The role api needs schemas');
@@ -160,7 +169,8 @@ async function start(options: ServiceOptions, parts: Part[]): Promise<Server> {
           ...{ ...options, ...options.api },
           ...{ clients: vendor.clients, acting, codec },
           ownUrl: () => (has('ingest') ? ownUrl : null),
-          lastSenseAtMs: ({ connectionId }) => counters?.lastAcceptedAtMs.get(connectionId) ?? null,
+          pollsOf: (scope) => polling?.pollsOf(scope),
+          lastAcceptedAtMs: (connectionId) => counters?.lastAcceptedAtMs.get(connectionId) ?? null,
         });
         parts.push(api);
       }
@@ -195,6 +205,26 @@ async function start(options: ServiceOptions, parts: Part[]): Promise<Server> {
   };
   return { app, listen, close: () => app.close() };
 }
+/** What is found of connections here, for all processes to know. */
+async function tellStates(
+  { settings, log, logger }: ServiceOptions,
+  shared: Documents | undefined,
+  parts: Part[],
+): Promise<StateWriter> {
+  const documents = shared ?? (await openDocuments({ log, topic: topicNames(settings.topicPrefix).control, logger }));
+  const writer = openStateWriter({ table: documents.table(STATE_KIND), logger, clock: log.clock });
+  parts.push({
+    name: 'states',
+    shared: true,
+    health: () => ({ ready: documents.health().ready, detail: { pending: writer.pending() } }),
+    close: async () => {
+      await writer.close();
+      if (shared === undefined) await documents.close();
+    },
+  });
+  return writer;
+}
+
 /** Where this process reaches itself. */
 function loopbackOf({ address }: AddressInfo): string {
   if (address === '0.0.0.0') return '127.0.0.1';

@@ -4,7 +4,8 @@ import { LISTING_ID } from '../../api/listing.ts';
 import type { BackfillFacts, ConnectorsPort, Installed, Table } from '../../api/ports.ts';
 import { CodedError } from '../../base/errors.ts';
 import type { Connection, ConnectionWithTokens } from '../../fibric/connection.ts';
-import { parseBackfillKey, scopeKey } from '../../ingest/poll/cursor-record.ts';
+import { type CursorScope, parseBackfillKey, scopeKey } from '../../ingest/poll/cursor-record.ts';
+import type { ConnectionPollHealth } from '../../ingest/poll/health.ts';
 import { HEALTH_REASONS, type HealthReason } from '../../ingest/webhook-health/model.ts';
 import { webhookUrl } from '../../ingest/webhook-health/own-webhooks.ts';
 import type { Log } from '../../kafka/port.ts';
@@ -33,8 +34,10 @@ export interface ConnectorsOptions {
   readonly defaultBaseUrl: string | undefined;
   /** Where this process itself can be reached; null where it takes no webhooks. */
   readonly ownUrl: () => string | null;
-  /** When something was last sensed, as far as this process knows. */
-  readonly lastSenseAtMs: (connection: Connection) => number | null;
+  /** How the polls of a connection stand; undefined where another process polls it. */
+  readonly pollsOf: (scope: CursorScope) => ConnectionPollHealth | undefined;
+  /** When this process last took a webhook of it. */
+  readonly lastAcceptedAtMs: (connectionId: string) => number | null;
   /** Makes what a new tenant's events need. */
   readonly prepareTenant: (tenantId: string) => Promise<void>;
 }
@@ -59,7 +62,7 @@ export function openConnectors(options: ConnectorsOptions): ConnectorsPort {
       role: bindings.get(key)?.role ?? null,
       ...statusOf(own, states.get(key)),
       webhookUrl: urlOf(connectionId),
-      lastSenseAtMs: options.lastSenseAtMs(connection),
+      lastSenseAtMs: lastSense(options, connection),
     };
   }
 
@@ -128,7 +131,11 @@ export function openConnectors(options: ConnectorsOptions): ConnectorsPort {
     },
     webhook: async (tenantId, connectionId, signal) => webhookReport(await look(tenantId, connectionId, signal)),
     contract: async (tenantId, connectionId, signal) =>
-      checkContract({ ...(await look(tenantId, connectionId, signal)), log, cursorTopic }),
+      checkContract({
+        ...(await look(tenantId, connectionId, signal)),
+        polls: options.pollsOf({ tenantId, connectionId }),
+        told: states.get(scopeKey({ tenantId, connectionId })),
+      }),
     async backfills(tenantId, connectionId) {
       const connection = find(tenantId, connectionId);
       if (connection === undefined) throw new CodedError('connection_unknown', 'no connection has this id');
@@ -168,6 +175,13 @@ export function openConnectors(options: ConnectorsOptions): ConnectorsPort {
       if (order.paused) await orders.give(connection, { ...order, paused: false });
     },
   };
+}
+
+/** By a poll or a webhook, as far as this process knows. */
+function lastSense({ pollsOf, lastAcceptedAtMs }: ConnectorsOptions, connection: Connection): number | null {
+  const polls = Object.values(pollsOf(connection)?.streams ?? {}).map((stream) => stream.lastSuccessAtMs);
+  const times = [...polls, lastAcceptedAtMs(connection.connectionId)].filter((time) => typeof time === 'number');
+  return times.length === 0 ? null : Math.max(...times);
 }
 
 function statusOf(

@@ -3,15 +3,14 @@ import type { Check, WebhookReport } from '../../api/ports.ts';
 import { CodedError } from '../../base/errors.ts';
 import type { ConnectionWithTokens } from '../../fibric/connection.ts';
 import { formatDuration } from '../../fibric/poll-settings.ts';
-import { cursorKey, decodeLive, scopeKey } from '../../ingest/poll/cursor-record.ts';
+import type { ConnectionPollHealth } from '../../ingest/poll/health.ts';
 import { find } from '../../ingest/webhook-health/find.ts';
 import { HEALTH_REASONS, NEVER_SEEN } from '../../ingest/webhook-health/model.ts';
 import { lookAtWebhooks } from '../../ingest/webhook-health/observe.ts';
-import type { Log } from '../../kafka/port.ts';
 import type { KustomerClient } from '../../kustomer/client/client.ts';
 import { checkKey } from '../control/key-check.ts';
-import { scanLatest } from '../poll/cursor-scan.ts';
 import { checkOfFailure, checksOfKey } from './probe.ts';
+import type { StateRecord } from './records.ts';
 import { checkSignature } from './signature-check.ts';
 
 export interface ContractOptions {
@@ -19,8 +18,10 @@ export interface ContractOptions {
   /** Null without a key that can be used. */
   readonly client: KustomerClient | null;
   readonly webhookUrl: string | null;
-  readonly log: Log;
-  readonly cursorTopic: string;
+  /** Undefined where another process polls it. */
+  readonly polls: ConnectionPollHealth | undefined;
+  /** What that process has told. */
+  readonly told: StateRecord | undefined;
   readonly nowMs: number;
   readonly signal: AbortSignal;
 }
@@ -38,7 +39,7 @@ export async function checkContract(options: ContractOptions): Promise<readonly 
   return [
     webhookCheck(webhook),
     await checkSignature(connection, webhookUrl, signal),
-    await checkPoll(options),
+    checkPoll(options),
     ...(client === null ? [noKey()] : permissions),
     ...(client === null ? [] : [budgetCheck(client)]),
   ];
@@ -114,36 +115,43 @@ function noKey(): Check {
   return { name: 'authentication', ok: false, code: 'no_key', message, nextStep: 'Run `fibric connectors add`.' };
 }
 
-/** Where the polls stand, from their committed cursors: true whichever process polls. */
-async function checkPoll({ connection, log, cursorTopic, nowMs }: ContractOptions): Promise<Check> {
+/** In the process that polls, exactly; in others, what that one has told. */
+function checkPoll({ connection, polls, told }: ContractOptions): Check {
   const name = 'poll_lag';
   const { pollIntervalMs } = connection.settings;
+  const nextStep = 'Raise poll_interval if the rate limit is used up; see /readyz of the process that polls.';
   if (!connection.hasApiKey) {
     return { name, ok: false, code: 'no_key', message: 'nothing is polled without an API key', nextStep: null };
   }
-  const scope = `${scopeKey(connection)}/`;
-  const streams = ['conversations', 'messages', 'customers'];
-  const wanted = new Set(streams.map((stream) => cursorKey(connection, stream)));
-  const cursors = await scanLatest({ log, topic: cursorTopic, wanted: (key) => wanted.has(key) });
-  const lags = [...cursors].flatMap(([key, value]) => {
-    try {
-      return [{ stream: key.slice(scope.length), lagMs: Math.max(0, nowMs - decodeLive(key, value).state.cursorMs) }];
-    } catch {
-      return [];
+  if (polls === undefined) {
+    if (told === undefined) {
+      const message = 'no process has polled it yet';
+      return { name, ok: null, code: 'not_begun', message, nextStep: 'Is a process with the role poll running?' };
     }
-  });
-  if (lags.length === 0) {
-    const message = 'nothing has been polled yet';
-    return { name, ok: null, code: 'not_begun', message, nextStep: 'Is a process with the role poll running?' };
+    const failing = told.reason === 'poll_failing' || told.reason === 'key_refused';
+    return failing
+      ? { name, ok: false, code: told.reason, message: 'the process that polls says that it fails', nextStep }
+      : { name, ok: true, code: 'ok', message: 'the process that polls reports no trouble', nextStep: null };
   }
-  const text = lags.map(({ stream, lagMs }) => `${stream} ${Math.round(lagMs / 1000)}s`).join(', ');
-  const late = lags.some(({ lagMs }) => lagMs > LATE_INTERVALS * pollIntervalMs + LATE_SLACK_MS);
+  const streams = Object.entries(polls.streams);
+  const late = streams.filter(
+    ([, { lagMs }]) => lagMs !== null && lagMs > LATE_INTERVALS * pollIntervalMs + LATE_SLACK_MS,
+  );
+  const stuck = streams.filter(([, { failuresInARow }]) => failuresInARow > 0);
+  const begun = streams.some(([, { lagMs }]) => lagMs !== null);
+  const text = streams
+    .map(([stream, { state, lagMs, reason }]) => {
+      const lag = lagMs === null ? 'not read yet' : `${Math.round(lagMs / 1000)}s behind`;
+      return `${stream} ${lag}${reason === null ? '' : ` (${state}: ${reason})`}`;
+    })
+    .join(', ');
+  const troubled = late.length > 0 || stuck.length > 0;
   return {
     name,
-    ok: !late,
-    code: late ? 'late' : 'ok',
-    message: `read up to: ${text} ago, every ${formatDuration(pollIntervalMs)}`,
-    nextStep: late ? 'Raise poll_interval if the rate limit is used up; see /readyz of the role poll.' : null,
+    ok: troubled ? false : begun ? true : null,
+    code: late.length > 0 ? 'late' : stuck.length > 0 ? 'failing' : begun ? 'ok' : 'not_begun',
+    message: `${text}; every ${formatDuration(pollIntervalMs)}`,
+    nextStep: troubled ? nextStep : null,
   };
 }
 

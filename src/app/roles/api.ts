@@ -11,13 +11,12 @@ import { IDEMPOTENCY_KIND, Idempotency } from '../../api/idempotency.ts';
 import { apiRoutes } from '../../api/index.ts';
 import { createApiServer } from '../../api/server.ts';
 import { sweepTokens } from '../../api/tokens.ts';
-import type { Connection } from '../../fibric/connection.ts';
 import type { Log } from '../../kafka/port.ts';
 import type { SchemaRegistryPort } from '../../kafka/registry.ts';
 import { topicNames } from '../../kafka/topics.ts';
 import type { ActCodec, Acting } from '../acting.ts';
 import { settleAdminToken } from '../api/admin-token.ts';
-import { openConnectors } from '../api/connectors.ts';
+import { type ConnectorsOptions, openConnectors } from '../api/connectors.ts';
 import { openDataPart } from '../api/data.ts';
 import { createApiObserver } from '../api/observer.ts';
 import { BINDING_KIND, STATE_KIND } from '../api/records.ts';
@@ -43,8 +42,10 @@ export interface ApiRoleOptions {
   readonly ids: Pick<SchemaIds, 'command'>;
   /** Where this process takes webhooks, for it to deliver one to itself; null where it takes none. */
   readonly ownUrl: () => string | null;
-  /** When the connection last sensed something, as far as this process knows. */
-  readonly lastSenseAtMs: (connection: Connection) => number | null;
+  /** How the polls of a connection stand; undefined where another process polls it. */
+  readonly pollsOf: ConnectorsOptions['pollsOf'];
+  /** When this process last took a webhook of it. */
+  readonly lastAcceptedAtMs: ConnectorsOptions['lastAcceptedAtMs'];
   /** Tells a person, once, what can be told only now. */
   readonly announce: (text: string) => void;
 }
@@ -81,7 +82,8 @@ export async function startApiRole(options: ApiRoleOptions): Promise<ApiRole> {
     publicUrl: settings.publicUrl,
     defaultBaseUrl: settings.kustomerBaseUrl,
     ownUrl: options.ownUrl,
-    lastSenseAtMs: options.lastSenseAtMs,
+    pollsOf: options.pollsOf,
+    lastAcceptedAtMs: options.lastAcceptedAtMs,
     prepareTenant: (tenantId) => prepareTenant(options, tenantId),
   });
   const data = await openDataPart({ ...options, isLive: (caller, nowMs) => book.isLive(caller.keyId, nowMs) });

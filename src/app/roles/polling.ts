@@ -3,13 +3,13 @@
  * this order, closed in the other.
  */
 import type { ReceiverCounters } from '../../ingest/counters.ts';
-import { scopeKey } from '../../ingest/poll/cursor-record.ts';
+import { type CursorScope, scopeKey } from '../../ingest/poll/cursor-record.ts';
 import type { ConnectionPollHealth } from '../../ingest/poll/health.ts';
 import type { ConnectionStore } from '../control/store.ts';
 import { startEnrichRole } from './enrich.ts';
 import { type PollRole, type PollRoleOptions, startPollRole } from './poll.ts';
 import type { Role } from './role.ts';
-import { startWebhookHealth, type WebhookHealthPart } from './webhook-health.ts';
+import { startWebhookHealth, type WebhookHealthOptions, type WebhookHealthPart } from './webhook-health.ts';
 
 export interface PollingOptions extends Omit<PollRoleOptions, 'connections'> {
   readonly connections: Pick<ConnectionStore, 'get' | 'list' | 'onChange'>;
@@ -18,6 +18,13 @@ export interface PollingOptions extends Omit<PollRoleOptions, 'connections'> {
    * its silence would mean nothing.
    */
   readonly received?: () => Pick<ReceiverCounters, 'lastAcceptedAtMs'> | undefined;
+  /** Told of each change of a connection's state, and of each connection's first. */
+  readonly stateChanged?: WebhookHealthOptions['stateChanged'];
+}
+
+export interface PollingRole extends Role {
+  /** How the polls of a connection stand; undefined where another process polls it. */
+  pollsOf(scope: CursorScope): ConnectionPollHealth | undefined;
 }
 
 interface Part {
@@ -25,7 +32,8 @@ interface Part {
   close(): Promise<void>;
 }
 
-export async function startPolling(options: PollingOptions): Promise<Role> {
+export async function startPolling(options: PollingOptions): Promise<PollingRole> {
+  let polls: PollRole | undefined;
   const parts: (readonly [name: string, part: Part])[] = [];
   const close = async (): Promise<void> => {
     for (const [, part] of parts.splice(0).reverse()) await part.close();
@@ -41,6 +49,7 @@ export async function startPolling(options: PollingOptions): Promise<Role> {
         webhooks?.polled(origin.connectionId, timeMs);
       },
     });
+    polls = poll;
     parts.push(['poll', poll]);
     parts.push(['enrich', await startEnrichRole(options)]);
     webhooks = await watchWebhooks(options, poll);
@@ -62,6 +71,7 @@ export async function startPolling(options: PollingOptions): Promise<Role> {
         detail: Object.fromEntries(all.map(([name, { detail }]) => [name, detail])),
       };
     },
+    pollsOf: (scope) => polls?.poller.health.find((one) => scopeKey(one) === scopeKey(scope)),
     close,
   };
 }
@@ -93,6 +103,7 @@ function watchWebhooks(options: PollingOptions, poll: PollRole): Promise<Webhook
       return { sinceMs: startedAtMs, lastAtMs: counters.lastAcceptedAtMs.get(connectionId) ?? null };
     },
     crashed,
+    ...(options.stateChanged && { stateChanged: options.stateChanged }),
   });
 }
 

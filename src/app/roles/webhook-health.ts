@@ -10,6 +10,7 @@ import type { ConnectionWithTokens } from '../../fibric/connection.ts';
 import { CONNECTION_STATES } from '../../ingest/webhook-health/model.ts';
 import {
   type ConnectionHealth,
+  type HealthChange,
   startWebhookMonitor,
   type WebhookMonitor,
   type WebhookMonitorOptions,
@@ -25,6 +26,8 @@ export interface WebhookHealthOptions
   readonly metrics: Metrics;
   /** Those this process is to look after. Two processes that check the same one do no harm but calls. */
   readonly connections: { list(): readonly ConnectionWithTokens[] };
+  /** Told of each change of state, and of each connection's first. */
+  readonly stateChanged?: (change: HealthChange) => void;
 }
 
 export interface WebhookHealthPart extends Pick<WebhookMonitor, 'polled' | 'checkNow' | 'of' | 'close'> {
@@ -47,7 +50,9 @@ export async function startWebhookHealth(options: WebhookHealthOptions): Promise
     ...(options.acceptedHere && { acceptedHere: options.acceptedHere }),
     ...(options.pollWorks && { pollWorks: options.pollWorks }),
     crashed,
-    changed: ({ connectionId, to }) => {
+    changed: (change) => {
+      options.stateChanged?.(change);
+      const { connectionId, to } = change;
       for (const state of CONNECTION_STATES) {
         metrics.set('cnk_connection_state', to?.state === state ? 1 : 0, { connection: connectionId, state });
       }

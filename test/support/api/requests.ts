@@ -139,7 +139,7 @@ export function requestsOf(document: Schema, known: readonly string[]): fc.Arbit
             fc.oneof({ weight: 9, arbitrary: anyOf(one.schema, known) }, { weight: 1, arbitrary: odd }),
           ]),
         ),
-        { requiredKeys: named('query').flatMap((one) => (one.required ? [one.name] : [])) },
+        { requiredKeys: named('query').flatMap((one) => (one.required ? [one.name] : [])) as never[] },
       ),
       rarely(fc.tuple(fc.string({ minLength: 1, maxLength: 10 }), fc.string({ maxLength: 10 }))),
     );
@@ -164,7 +164,7 @@ export function requestsOf(document: Schema, known: readonly string[]): fc.Arbit
     return fc
       .tuple(params, query, body, raw, headers)
       .map(([pathValues, [queryValues, extra], body, raw, headers]): FuzzRequest => {
-        const filled = pathValues.reduce((url, [name, value]) => url.replace(`{${name}}`, value), path);
+        const filled = pathValues.reduce((url: string, [name, value]) => url.replace(`{${name}}`, value), path);
         const pairs = [...Object.entries(queryValues), ...(extra === null ? [] : [extra])];
         const search = pairs.map(([name, value]) => `${encode(name)}=${encode(String(value))}`).join('&');
         const withBody = method === 'get' ? undefined : body;

@@ -58,8 +58,8 @@ describe("another tenant's id is answered as a missing one", () => {
     const { connectionId } = api.memory.addConnection('t_b', 'b-prod');
     await api.call('POST', '/v1/policies', { token: b, body: { document: POLICY } });
     const made = await api.call('POST', '/v1/tokens', { token: b, body: { name: 'x', scopes: ['admin'] } });
-    const calls = [
-      ...[connectionId, 'b-prod'].flatMap((ref) => [
+    const calls: readonly (readonly [method: string, theirs: string, missing: string, body?: unknown])[] = [
+      ...[connectionId, 'b-prod'].flatMap((ref): (readonly [string, string, string, unknown?])[] => [
         ['GET', `/v1/connectors/${ref}`, '/v1/connectors/cn_missing'],
         ['DELETE', `/v1/connectors/${ref}`, '/v1/connectors/cn_missing'],
         ['GET', `/v1/connectors/${ref}/webhook`, '/v1/connectors/cn_missing/webhook'],
@@ -81,7 +81,7 @@ describe("another tenant's id is answered as a missing one", () => {
       ['POST', '/v1/policies/support-writes/disable', '/v1/policies/missing/disable', {}],
       ['DELETE', '/v1/policies/support-writes', '/v1/policies/missing'],
       ['DELETE', `/v1/tokens/${made.body.id}`, '/v1/tokens/key_000000'],
-    ] as const;
+    ];
     for (const [method, theirs, missing, body] of calls) {
       const options = { token: a, ...(body !== undefined && { body }) };
       const [one, other] = [await api.call(method, theirs, options), await api.call(method, missing, options)];
