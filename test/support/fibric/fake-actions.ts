@@ -99,7 +99,7 @@ function decide(capability: string, world: World): { decision: string; rule: str
   return { decision: 'BLOCK', rule: null, policy: null };
 }
 
-function blockError(decision: string, _message: string): Json | null {
+function blockError(decision: string, message: string): Json | null {
   if (decision !== 'BLOCK') return null;
   return {
     code: 'policy_blocked',
