@@ -8,7 +8,7 @@
 import { z } from 'zod';
 import { CodedError } from '../../base/errors.ts';
 import type { Chunk, Fifo, FifoEntry } from './fifo.ts';
-import { type GrantEntry, NEW_QUOTA, type QuotaRecord, type QuotaState, type SettledEntry } from './quota.ts';
+import { type GrantEntry, NEW_QUOTA, type QuotaRecord, type QuotaState, type ReleasedEntry } from './quota.ts';
 
 export const MAX_RESERVATION_ID_LENGTH = 64;
 
@@ -26,9 +26,9 @@ const recordSchema = z.discriminatedUnion('op', [
 ]);
 const headSchema = z.object({ version: z.literal(1), next_offset: z.int().min(0), last_ms: at });
 const grantsSchema = z.object({ version: z.literal(1), granted: z.array(z.tuple([id, at])) });
-const settledSchema = z.object({
+const releasedSchema = z.object({
   version: z.literal(1),
-  settled: z.array(z.tuple([id, z.enum(['refused', 'released'])])),
+  released: z.array(id),
 });
 
 export function encodeQuotaRecord(record: QuotaRecord): Buffer {
@@ -48,7 +48,7 @@ export function decodeQuotaRecord(bytes: Uint8Array | null): QuotaRecord | null 
 
 const HEAD = '';
 const GRANTED = '/granted-';
-const SETTLED = '/settled-';
+const RELEASED = '/released-';
 
 /** What to write so that the twin holds `after` and no longer `before`: end of the key → value, null = gone. */
 export function quotaTwinChanges(before: QuotaState, after: QuotaState): ReadonlyMap<string, Buffer | null> {
@@ -60,9 +60,9 @@ export function quotaTwinChanges(before: QuotaState, after: QuotaState): Readonl
     const granted = entries?.map(({ id: of, atMs }): [string, number] => [of, atMs]);
     changes.set(`${GRANTED}${number}`, granted === undefined ? null : toBytes({ version: 1, granted }));
   });
-  changedChunks(before.settled, after.settled, (number, entries) => {
-    const settled = entries?.map(({ id: of, as }): [string, string] => [of, as]);
-    changes.set(`${SETTLED}${number}`, settled === undefined ? null : toBytes({ version: 1, settled }));
+  changedChunks(before.released, after.released, (number, entries) => {
+    const released = entries?.map(({ id: of }) => of);
+    changes.set(`${RELEASED}${number}`, released === undefined ? null : toBytes({ version: 1, released }));
   });
   return changes;
 }
@@ -84,7 +84,7 @@ function changedChunks<E extends FifoEntry>(
 export function restoreQuota(records: Iterable<readonly [suffix: string, value: Uint8Array]>): QuotaState {
   let { nextOffset, lastMs } = NEW_QUOTA;
   const granted: Chunk<GrantEntry>[] = [];
-  const settled: Chunk<SettledEntry>[] = [];
+  const released: Chunk<ReleasedEntry>[] = [];
   for (const [suffix, value] of records) {
     if (suffix === HEAD) {
       const head = parse(headSchema, suffix, value);
@@ -94,15 +94,15 @@ export function restoreQuota(records: Iterable<readonly [suffix: string, value: 
       const entries = parse(grantsSchema, suffix, value).granted.map(([of, atMs]) => ({ id: of, atMs }));
       granted.push({ number: numberOf(suffix, GRANTED), entries });
     } else {
-      const entries = parse(settledSchema, suffix, value).settled.map(([of, as]) => ({ id: of, as }));
-      settled.push({ number: numberOf(suffix, SETTLED), entries });
+      const entries = parse(releasedSchema, suffix, value).released.map((of) => ({ id: of }));
+      released.push({ number: numberOf(suffix, RELEASED), entries });
     }
   }
   return {
     nextOffset,
     lastMs,
     granted: NEW_QUOTA.granted.withChunks(granted),
-    settled: NEW_QUOTA.settled.withChunks(settled),
+    released: NEW_QUOTA.released.withChunks(released),
   };
 }
 

@@ -6,14 +6,14 @@
  *
  * Q1 A reservation at t is granted if and only if fewer than its `max` granted ones lie in (t − window, t].
  * Q2 Time does not go back: an append time before an earlier one counts as that earlier one.
- * Q3 An id is decided once: a repetition gets the same answer and takes nothing. That holds for what is granted as long as
- *    its window, then the grant is over and the id a new one; of what is not granted for the latest MAX_SETTLED at least.
- *    Forgetting one of those costs at most a grant that nobody uses.
+ * Q3 An id is granted once: a repetition gets the same answer and takes nothing, for as long as its window; then the grant is
+ *    over and the id a new one. What was refused took nothing and is remembered by nobody: it may be asked again.
  * Q4 A release takes a grant back: the call was never made, its place is free at once, and its id is not granted again,
  *    not even to a reservation that was overtaken by its own release.
  * Q5 A record that was applied before changes nothing: the same log gives the same grants, however it is cut into batches
  *    and wherever a restart reads on from.
- * Q6 Bounded: the grants of one window, so at most the largest `max`, and less than 2 × MAX_SETTLED other ids.
+ * Q6 Bounded: the grants of one window, so at most the largest `max`, and less than 2 × MAX_RELEASED released ids. A released
+ *    id that is forgotten for younger ones, and comes all the same, costs a grant that nobody uses, at most.
  * Q7 A grant may be used for a while only, or calls would bunch up in windows that no grant counts in. Whoever asks again for an
  *    id that was granted more than `freshMs` ago has its place moved to now: never one more, and never an earlier one.
  *
@@ -21,9 +21,9 @@
  */
 import { Fifo } from './fifo.ts';
 
-export const MAX_SETTLED = 256;
-/** Not granted: as much of one piece of a twin as lets it be written often. */
-const SETTLED_PER_CHUNK = 128;
+export const MAX_RELEASED = 256;
+/** As much of one piece of a twin as lets it be written often. */
+const RELEASED_PER_CHUNK = 128;
 const GRANTED_PER_CHUNK = 256;
 
 export interface QuotaReserve {
@@ -53,9 +53,8 @@ export interface GrantEntry {
   readonly atMs: number;
 }
 
-export interface SettledEntry {
+export interface ReleasedEntry {
   readonly id: string;
-  readonly as: 'refused' | 'released';
 }
 
 export interface QuotaState {
@@ -64,22 +63,22 @@ export interface QuotaState {
   readonly lastMs: number;
   /** In the order of their times. */
   readonly granted: Fifo<GrantEntry>;
-  /** Refused and released, latest last. */
-  readonly settled: Fifo<SettledEntry>;
+  /** Latest last. */
+  readonly released: Fifo<ReleasedEntry>;
 }
 
 export const NEW_QUOTA: QuotaState = Object.freeze({
   nextOffset: 0,
   lastMs: 0,
   granted: Fifo.empty<GrantEntry>(GRANTED_PER_CHUNK),
-  settled: Fifo.empty<SettledEntry>(SETTLED_PER_CHUNK),
+  released: Fifo.empty<ReleasedEntry>(RELEASED_PER_CHUNK),
 });
 
 export type QuotaOutcome =
   /** `repeated`: decided before, and nothing more was taken. `sinceMs`: from when on it counts. */
   | { readonly kind: 'granted'; readonly used: number; readonly sinceMs: number; readonly repeated: boolean }
   /** `freeAtMs`: no reservation is granted before, unless one is released. */
-  | { readonly kind: 'refused'; readonly used: number; readonly freeAtMs: number; readonly repeated: boolean }
+  | { readonly kind: 'refused'; readonly used: number; readonly freeAtMs: number }
   /** The answer to a release, and to a reservation of a released id. */
   | { readonly kind: 'released' }
   /** Applied before, and no longer remembered. */
@@ -108,27 +107,17 @@ function reserve(before: QuotaState, { id, max, windowMs, freshMs }: QuotaReserv
     const outcome = { kind: 'granted', used, sinceMs: isFresh ? grant.atMs : atMs, repeated: true } as const;
     return { state: isFresh ? state : { ...state, granted: granted.without(id).push({ id, atMs }) }, outcome };
   }
-  const settled = state.settled.find(id);
-  if (settled?.as === 'released') return { state, outcome: { kind: 'released' } };
-  if (settled === undefined && used < max) {
-    const outcome = { kind: 'granted', used: used + 1, sinceMs: atMs, repeated: false } as const;
-    return { state: { ...state, granted: granted.push({ id, atMs }) }, outcome };
-  }
-  const freeAtMs = freeAt(state, max, windowMs);
-  const outcome = { kind: 'refused', used, freeAtMs, repeated: settled !== undefined } as const;
-  return { state: settled === undefined ? settle(state, { id, as: 'refused' }) : state, outcome };
+  if (state.released.has(id)) return { state, outcome: { kind: 'released' } };
+  if (used >= max) return { state, outcome: { kind: 'refused', used, freeAtMs: freeAt(state, max, windowMs) } };
+  const outcome = { kind: 'granted', used: used + 1, sinceMs: atMs, repeated: false } as const;
+  return { state: { ...state, granted: granted.push({ id, atMs }) }, outcome };
 }
 
-function release(state: QuotaState, id: string): QuotaStep {
+function release(before: QuotaState, id: string): QuotaStep {
   const outcome = { kind: 'released' } as const;
-  if (state.settled.find(id)?.as === 'released') return { state, outcome };
-  const granted = state.granted.without(id);
-  const settled = state.settled.without(id);
-  return { state: settle({ ...state, granted, settled }, { id, as: 'released' }), outcome };
-}
-
-function settle(state: QuotaState, entry: SettledEntry): QuotaState {
-  return { ...state, settled: state.settled.push(entry).keepLatest(MAX_SETTLED) };
+  if (before.released.has(id)) return { state: before, outcome };
+  const released = before.released.push({ id }).keepLatest(MAX_RELEASED);
+  return { state: { ...before, granted: before.granted.without(id), released }, outcome };
 }
 
 /** Q5: what is known of a record that comes again. */
@@ -137,10 +126,7 @@ function remembered(state: QuotaState, record: QuotaRecord): QuotaOutcome {
   const used = state.granted.size;
   const grant = state.granted.find(record.id);
   if (grant !== undefined) return { kind: 'granted', used, sinceMs: grant.atMs, repeated: true };
-  const settled = state.settled.find(record.id);
-  if (settled === undefined) return { kind: 'forgotten' };
-  if (settled.as === 'released') return { kind: 'released' };
-  return { kind: 'refused', used, freeAtMs: freeAt(state, record.max, record.windowMs), repeated: true };
+  return { kind: state.released.has(record.id) ? 'released' : 'forgotten' };
 }
 
 /** When the grant ends that leaves room for one more. */

@@ -218,8 +218,8 @@ class Book implements QuotaBook {
     for (const need of needs) {
       const ruleId = ruleIdOf(need);
       const { slot, partition } = this.#slotOf(ruleId);
-      // Of what was refused there is nothing to give back; what is not known of may still be on its way (Q4).
-      if (slot.book.get(ruleId)?.settled.has(attemptId) === true) continue;
+      // What is not granted may still be on its way (Q4).
+      if (slot.book.get(ruleId)?.released.has(attemptId) === true) continue;
       const append = { topic: this.#options.topics.quota, partition, key: Buffer.from(ruleId), value };
       this.#appender.append(append).catch((error) => this.#note('releasing a place', error)); // free with its window then
     }

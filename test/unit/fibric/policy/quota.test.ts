@@ -5,7 +5,7 @@ import { hasCode } from '../../../../src/base/errors.ts';
 import {
   applyQuota,
   type LogPlace,
-  MAX_SETTLED,
+  MAX_RELEASED,
   NEW_QUOTA,
   type QuotaOutcome,
   type QuotaRecord,
@@ -70,7 +70,7 @@ describe('Q1: a sliding window', () => {
       { kind: 'granted', used: 1, sinceMs: 0, repeated: false },
       { kind: 'granted', used: 2, sinceMs: 1, repeated: false },
       { kind: 'granted', used: 3, sinceMs: 2, repeated: false },
-      { kind: 'refused', used: 3, freeAtMs: 1_000, repeated: false },
+      { kind: 'refused', used: 3, freeAtMs: 1_000 },
     ]);
   });
 
@@ -136,14 +136,23 @@ describe('Q2 to Q5', () => {
       [reserve('a', 1), 0],
       [reserve('a', 1), 1],
       [reserve('b', 1), 2],
-      [release('a'), 3],
-      [reserve('b', 1), 4],
-      [reserve('c', 1), 5],
     ]);
     const { outcomes } = run(log);
     expect(outcomes[1]).toEqual({ kind: 'granted', used: 1, sinceMs: 0, repeated: true });
-    expect(outcomes[4]).toMatchObject({ kind: 'refused', repeated: true });
-    expect(outcomes[5]).toEqual({ kind: 'granted', used: 1, sinceMs: 5, repeated: false });
+    expect(outcomes[2]).toMatchObject({ kind: 'refused' });
+  });
+
+  it('Q3: what was refused may be asked again', () => {
+    const log = logOf([
+      [reserve('a', 1), 0],
+      [reserve('b', 1), 1],
+      [reserve('b', 1), 2],
+      [release('a'), 3],
+      [reserve('b', 1), 4],
+    ]);
+    const { outcomes, kinds } = run(log);
+    expect(kinds).toEqual(['granted', 'refused', 'refused', 'released', 'granted']);
+    expect(outcomes[4]).toEqual({ kind: 'granted', used: 1, sinceMs: 4, repeated: false });
   });
 
   it('Q3: a grant ends with its window; its id is a new one then', () => {
@@ -177,7 +186,7 @@ describe('Q2 to Q5', () => {
     const log = logOf([...'abcd'].map((id) => [reserve(id), 0] as const));
     const { state } = run(log);
     const again = run(log, state);
-    expect(again.kinds).toEqual(['granted', 'granted', 'granted', 'refused']);
+    expect(again.kinds).toEqual(['granted', 'granted', 'granted', 'forgotten']);
     expect(again.state).toBe(state);
     expect(applyQuota(state, reserve('x'), { offset: 2, atMs: 9_999 })).toEqual({
       state,
@@ -196,7 +205,7 @@ describe('Q7: a grant may be used for a while', () => {
       [reserve('c', 2, 100), 1_049],
       [reserve('c', 2, 100), 1_050],
       [reserve('d', 2, 100), 1_100],
-      [reserve('e', 2, 100), 1_100],
+      [reserve('d', 2, 100), 1_101],
     ]);
     expect(run(log).outcomes).toMatchObject([
       { kind: 'granted', sinceMs: 0, repeated: false },
@@ -204,9 +213,9 @@ describe('Q7: a grant may be used for a while', () => {
       { kind: 'granted', used: 2, sinceMs: 0, repeated: true },
       { kind: 'granted', used: 2, sinceMs: 101, repeated: true },
       { kind: 'refused', freeAtMs: 1_050 },
-      { kind: 'refused', repeated: true },
-      { kind: 'granted', sinceMs: 1_100, repeated: false },
+      { kind: 'granted', sinceMs: 1_050, repeated: false },
       { kind: 'refused', freeAtMs: 1_101 },
+      { kind: 'granted', sinceMs: 1_101, repeated: false },
     ]);
   });
 });
@@ -219,18 +228,21 @@ describe('Q6: bounded', () => {
       const record = offset % 2 === 0 ? reserve(id, 2) : release(`r${(offset >> 1) - (offset % 3)}`);
       state = applyQuota(state, record, { offset, atMs: offset / 100 }).state;
       expect(state.granted.size).toBeLessThanOrEqual(2);
-      expect(state.settled.size).toBeLessThan(2 * MAX_SETTLED);
+      expect(state.released.size).toBeLessThan(2 * MAX_RELEASED);
     }
-    expect(state.settled.size).toBeGreaterThanOrEqual(MAX_SETTLED);
+    expect(state.released.size).toBeGreaterThanOrEqual(MAX_RELEASED);
   });
 
-  it('Q3: the latest that were not granted are remembered', () => {
+  it('Q4: the latest that were released are remembered; of what was refused nothing is kept', () => {
     const log = logOf([
       [reserve('a', 1), 0],
-      ...Array.from({ length: 3_000 }, (_, n) => [reserve(`r${n}`, 1), 1] as const),
+      ...Array.from({ length: 3_000 }, (_, n) => [release(`r${n}`), 1] as const),
+      ...Array.from({ length: 3_000 }, (_, n) => [reserve(`s${n}`, 1), 1] as const),
     ]);
     const { state } = run(log);
-    for (let n = 3_000 - MAX_SETTLED; n < 3_000; n++) expect(state.settled.find(`r${n}`)?.as).toBe('refused');
+    for (let n = 3_000 - MAX_RELEASED; n < 3_000; n++) expect(state.released.has(`r${n}`)).toBe(true);
+    expect([state.granted.size, state.released.size]).toEqual([1, expect.any(Number)]);
+    expect(state.released.size).toBeLessThan(2 * MAX_RELEASED);
   });
 
   it('no value of the twin comes near what one record holds', () => {
@@ -251,7 +263,6 @@ describe('Q6: bounded', () => {
 /** What quota.ts does, said in the fewest words: all that was ever granted, looked through each time. */
 class Model {
   #grants: { id: string; atMs: number }[] = [];
-  readonly #refused = new Set<string>();
   readonly #released = new Set<string>();
   #lastMs = 0;
 
@@ -259,7 +270,6 @@ class Model {
     this.#lastMs = Math.max(this.#lastMs, atMs);
     if (record.op === 'release') {
       this.#grants = this.#grants.filter(({ id }) => id !== record.id);
-      this.#refused.delete(record.id);
       this.#released.add(record.id);
       return 'released';
     }
@@ -270,11 +280,7 @@ class Model {
       return 'granted';
     }
     if (this.#released.has(record.id)) return 'released';
-    if (this.#refused.has(record.id)) return 'refused';
-    if (current.length >= record.max) {
-      this.#refused.add(record.id);
-      return 'refused';
-    }
+    if (current.length >= record.max) return 'refused';
     this.#grants.push({ id: record.id, atMs: this.#lastMs });
     return 'granted';
   }
@@ -385,11 +391,11 @@ describe('for all logs', () => {
   });
 });
 
-const plain = ({ nextOffset, lastMs, granted, settled }: QuotaState) => ({
+const plain = ({ nextOffset, lastMs, granted, released }: QuotaState) => ({
   nextOffset,
   lastMs,
   granted: granted.chunks,
-  settled: settled.chunks,
+  released: released.chunks,
 });
 
 describe('in the log', () => {
@@ -418,8 +424,8 @@ describe('in the log', () => {
     ['', 'x'],
     ['/granted-0', '{"version":1}'],
     ['/granted-x', '{"version":1,"granted":[]}'],
-    ['/settled-0', '{"version":1,"settled":[["a","maybe"]]}'],
-    ['/other-0', '{"version":1,"settled":[]}'],
+    ['/released-0', '{"version":1,"released":["a",1]}'],
+    ['/other-0', '{"version":1,"released":[]}'],
   ])('what cannot be read of a twin is told, not left out: %s %s', (suffix, text) => {
     let error: unknown;
     try {

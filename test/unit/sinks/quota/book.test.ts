@@ -144,6 +144,16 @@ describe('places', () => {
     expect(free).toBeGreaterThanOrEqual(movedAtMs + 150);
   });
 
+  it('refused are had later, when there is room again, under the same name', async () => {
+    const log = await brokerWith();
+    const book = await open(log);
+    const limit = need(1);
+    await ask(book, 'a', [limit]);
+    expect((await ask(book, 'b', [limit])).kind).toBe('limited');
+    book.release([limit], 'a');
+    expect((await ask(book, 'b', [limit])).kind).toBe('granted');
+  });
+
   it('in several limits are had in all of them; those of the others can be given back', async () => {
     const log = await brokerWith();
     const book = await open(log);
@@ -157,7 +167,7 @@ describe('places', () => {
     expect(used(book, narrow)).toBe(1);
   });
 
-  it('given back are free; of a refusal nothing is given back', async () => {
+  it('given back are free, and what was given back is not had again, however late it comes', async () => {
     const log = await brokerWith();
     const book = await open(log);
     const limit = need(1);
@@ -165,9 +175,13 @@ describe('places', () => {
     await ask(book, 'b', [limit]);
     book.release([limit], 'b');
     book.release([limit], 'a');
+    book.release([limit], 'late');
     await waitFor(() => used(book, limit) === 0, { message: 'the place to be given back' });
+    expect((await ask(book, 'late', [limit])).kind).toBe('unavailable');
+    expect(used(book, limit)).toBe(0);
     expect((await ask(book, 'c', [limit])).kind).toBe('granted');
-    expect(await recordsOf(log)).toEqual(['reserve a', 'reserve b', 'release a', 'reserve c']);
+    const all = ['reserve a', 'reserve b', 'release b', 'release a', 'release late', 'reserve late', 'reserve c'];
+    expect(await recordsOf(log)).toEqual(all);
   });
 });
 

@@ -55,9 +55,9 @@ function plain(book: PartitionBook): unknown {
   const rules = [...book.entries()].filter(([, state]) => !isOver(state)).sort(([a], [b]) => (a < b ? -1 : 1));
   return {
     position,
-    rules: rules.map(([rule, { nextOffset, lastMs, granted, settled }]) => [
+    rules: rules.map(([rule, { nextOffset, lastMs, granted, released }]) => [
       rule,
-      { nextOffset, lastMs, granted: granted.chunks, settled: settled.chunks },
+      { nextOffset, lastMs, granted: granted.chunks, released: released.chunks },
     ]),
   };
 }
@@ -161,10 +161,10 @@ it('T2, T3, K1–K3: a reader that begins with the twin, and one that read it al
         expect(plain(late)).toEqual(plain(early));
       },
     ),
-    { numRuns: 2000 },
+    { numRuns: 1200 },
   );
-  expect(cuts).toBeGreaterThan(500);
-  expect(compared).toBeGreaterThan(500);
+  expect(cuts).toBeGreaterThan(300);
+  expect(compared).toBeGreaterThan(300);
 }, 60_000);
 
 it('K3: what is untouched for longer than any window is let go, and the twin with it', () => {
