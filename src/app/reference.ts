@@ -1,4 +1,5 @@
 /** The reference pages as text, each from the table it documents. */
+import { API_ERRORS } from '../api/errors.ts';
 import { ERROR_TABLE } from '../base/errors.ts';
 import { COMMAND_FIELDS } from '../fibric/commands/command.ts';
 import type { CommandTypeDefinition } from '../fibric/commands/define.ts';
@@ -9,6 +10,7 @@ import { EVENT_TYPES } from '../fibric/events/index.ts';
 import { eventsTopic, fixedTopics, receiptsTopic, TOPIC_DEFAULTS } from '../kafka/topics.ts';
 import { nextStepOf } from '../sinks/next-steps.ts';
 import { OUTCOME_TABLE } from '../sinks/outcome.ts';
+import { describedRoutes } from './api/described-routes.ts';
 import { SETTINGS } from './settings.ts';
 import { METRICS } from './telemetry.ts';
 
@@ -24,12 +26,41 @@ export function referencePages(): Readonly<Record<string, string>> {
     'events.md': HEAD + events(),
     'commands.md': HEAD + commands(),
     'receipts.md': HEAD + receipts(),
+    'api.md': HEAD + api(),
   };
 }
 
 function table(columns: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |\n`;
   return line(columns) + line(columns.map(() => '---')) + rows.map(line).join('');
+}
+
+function api(): string {
+  const routes = describedRoutes();
+  const sections = [...Map.groupBy(routes, ({ tag }) => tag)].map(([tag, group]) => {
+    const rows = group.map(({ method, url, scope, summary, query, body }) => [
+      code(`${method} ${url}`),
+      scope === 'public' ? 'none' : scope,
+      [summary, parameters('query', query), parameters('body', body)].filter((part) => part !== '').join(' '),
+    ]);
+    return `\n## ${tag}\n\n${table(['route', 'scope', 'what'], rows)}`;
+  });
+  const errors = Object.entries(API_ERRORS).map(([name, row]) => [
+    code(name),
+    String(row.status),
+    code(row.type),
+    row.meaning,
+  ]);
+  return (
+    '# Control API\n\nEvery route of [the control API](../api.md). `GET /v1/openapi.json` has their schemas. `any` = any token of a tenant.\n' +
+    `${sections.join('')}\n## Errors\n\n${table(['code', 'status', 'type', 'meaning'], errors)}`
+  );
+}
+
+function parameters(what: string, schema: unknown): string {
+  const shape = (schema as { readonly shape?: object } | undefined)?.shape ?? {};
+  const names = Object.keys(shape).map(code).join(', ');
+  return names === '' ? '' : `*${what}:* ${names}.`;
 }
 
 const code = (text: string): string => `\`${text}\``;
