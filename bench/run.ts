@@ -38,6 +38,7 @@ const BENCHES: Readonly<Record<string, BenchEntry>> = {
   backfill: { args: flags },
   quota: { args: flags },
   commands: { args: flags },
+  neighbours: { args: flags },
   path: { args: (options) => [...flags(options), ...(options.quick ? [] : ['--highest'])] },
 };
 
