@@ -4,7 +4,8 @@
  *
  * F1 From its positions on each record is handed out once, in the order of its partition, in whatever pieces it is asked for.
  * F2 Of what is there at the same time the oldest comes first, so that a catching-up reader sees history in its order.
- * F3 It holds at most one piece per partition, each of at most PIECE_RECORDS and about PIECE_BYTES.
+ * F3 It holds at most MAX_BYTES, give or take a record of each partition: one piece per partition, and half of another while
+ *    they are filled. Pieces are large because what lies in the past costs a moment to begin with, however little is read.
  */
 import { CodedError } from '../../../base/errors.ts';
 import type { LogRecord } from '../../../kafka/port.ts';
@@ -18,10 +19,11 @@ export interface FlowSource {
   read(read: RangeRead): Promise<boolean>;
 }
 
-const PIECE_RECORDS = 200;
-const PIECE_BYTES = 262_144;
+const MAX_BYTES = 4_194_304;
+const MIN_PIECE_BYTES = 32_768;
+const PIECE_RECORDS = 2_000;
 /** Looked at in the past before somebody else has a turn at it. */
-const WINDOW_OFFSETS = 4_096;
+const WINDOW_OFFSETS = 8_192;
 
 interface Piece {
   records: readonly LogRecord[];
@@ -33,12 +35,14 @@ export class Flow {
   readonly #source: FlowSource;
   readonly #positions: number[];
   readonly #pieces: Piece[];
+  readonly #pieceBytes: number;
 
   /** A partition that the positions do not name has been added since: it is read from its beginning. */
   constructor(source: FlowSource, from: Positions) {
     this.#source = source;
     this.#positions = Array.from({ length: source.partitions }, (_, partition) => from[partition] ?? 0);
     this.#pieces = this.#positions.map(() => ({ records: [], at: 0 }));
+    this.#pieceBytes = Math.max(MIN_PIECE_BYTES, Math.floor((MAX_BYTES * 2) / 3 / source.partitions));
   }
 
   /** Next offsets: what has been handed out lies before them. */
@@ -48,8 +52,7 @@ export class Flow {
 
   /** Undefined when nothing is there at the moment, or the signal has aborted. */
   async next(signal: AbortSignal): Promise<LogRecord | undefined> {
-    const waiting = this.#positions.flatMap((_, partition) => (this.#isBehind(partition) ? [partition] : []));
-    if (waiting.length > 0) await Promise.all(waiting.map((partition) => this.#fill(partition, signal)));
+    await this.#refill(signal);
     if (signal.aborted) return undefined;
     let oldest: number | undefined;
     for (const partition of this.#pieces.keys()) {
@@ -71,17 +74,31 @@ export class Flow {
   }
 
   #isBehind(partition: number): boolean {
-    return (
-      this.#head(partition) === undefined && (this.#positions[partition] as number) < this.#source.ring(partition).to
-    );
+    return (this.#positions[partition] as number) < this.#source.ring(partition).to;
   }
 
-  /** Until it has a piece, or there is nothing left to read. */
+  #isEmpty(partition: number): boolean {
+    return this.#head(partition) === undefined;
+  }
+
+  /** When one has run out, those that soon will are read along with it. */
+  async #refill(signal: AbortSignal): Promise<void> {
+    const behind = [...this.#pieces.keys()].filter((partition) => this.#isBehind(partition));
+    if (!behind.some((partition) => this.#isEmpty(partition))) return;
+    const isShort = (partition: number): boolean => {
+      const { records, at } = this.#pieces[partition] as Piece;
+      return records.length <= 2 * at;
+    };
+    await Promise.all(behind.filter(isShort).map((partition) => this.#fill(partition, signal)));
+  }
+
+  /** Until it has something, or there is nothing left to read. */
   async #fill(partition: number, signal: AbortSignal): Promise<void> {
-    while (this.#isBehind(partition) && !signal.aborted) {
+    for (let isFirst = true; isFirst || this.#isEmpty(partition); isFirst = false) {
+      if (!this.#isBehind(partition) || signal.aborted) return;
       const from = this.#positions[partition] as number;
       const ring = this.#source.ring(partition);
-      const kept = piece(ring.slice(from, ring.to, PIECE_RECORDS));
+      const kept = piece(ring.slice(from, ring.to, PIECE_RECORDS), this.#pieceBytes);
       if (kept === null) await this.#readPast(partition, from, Math.min(ring.from, from + WINDOW_OFFSETS), signal);
       else this.#take(partition, kept.records, kept.isFull ? null : ring.to);
     }
@@ -94,7 +111,7 @@ export class Flow {
     const take = (record: LogRecord): boolean => {
       records.push(copied(record));
       bytes += sizeOf(record);
-      isFull = records.length >= PIECE_RECORDS || bytes >= PIECE_BYTES;
+      isFull = records.length >= PIECE_RECORDS || bytes >= this.#pieceBytes;
       return !isFull;
     };
     const complete = await this.#source.read({ partition, from, to, take, signal });
@@ -105,18 +122,23 @@ export class Flow {
 
   /** `end`: nothing more can be read before it; null = unknown, reading goes on behind the last of these records. */
   #take(partition: number, records: readonly LogRecord[], end: number | null): void {
-    this.#pieces[partition] = { records, at: 0 };
-    this.#positions[partition] = end ?? (records.at(-1) as LogRecord).offset + 1;
+    const { records: before, at } = this.#pieces[partition] as Piece;
+    this.#pieces[partition] = { records: [...before.slice(at), ...records], at: 0 };
+    const last = records.at(-1);
+    this.#positions[partition] = end ?? (last === undefined ? (this.#positions[partition] as number) : last.offset + 1);
   }
 }
 
 /** What would outlive its place in the ring for as long as a slow reader holds it, so it is bounded too. */
-function piece(records: readonly LogRecord[] | null): { records: readonly LogRecord[]; isFull: boolean } | null {
+function piece(
+  records: readonly LogRecord[] | null,
+  maxBytes: number,
+): { records: readonly LogRecord[]; isFull: boolean } | null {
   if (records === null) return null;
   let bytes = 0;
   const full = records.findIndex((record) => {
     bytes += sizeOf(record);
-    return bytes >= PIECE_BYTES;
+    return bytes >= maxBytes;
   });
   if (full !== -1) return { records: records.slice(0, full + 1), isFull: true };
   return { records, isFull: records.length >= PIECE_RECORDS };
