@@ -28,8 +28,8 @@ check: deps ## Types, lint, format, room boundaries, generated files up to date
 test: deps ## All tests, with a real Kafka (ARGS='--project unit' for one tier)
 	@$(ENV) vitest run $(ARGS)
 
-soak: deps ## Convergence under faults with seeds never tried before; SEEDS=50, in tens
-	@$(ENV) node scripts/stack/with-stack.ts node scripts/soak.ts $(SEEDS)
+soak: deps ## Convergence, the 657 copies and commands under faults, new seeds; SUITE='flood' SEEDS=100 for one
+	@$(ENV) node scripts/stack/with-stack.ts node scripts/soak.ts $(SUITE) $(SEEDS)
 
 demo: deps ## Flood, crash, verify: the whole path once, on a Kafka of its own if none is up
 	@$(ENV) node scripts/stack/with-stack.ts bin/cn-kustomer demo $(ARGS)

@@ -7,20 +7,29 @@ import type { Log } from '../../../src/kafka/port.ts';
 import { KEY, simulated } from '../../unit/simulator/simulated.ts';
 import { seeded } from '../../unit/sinks/lifecycle/vendor.ts';
 import { waitFor } from '../wait-for.ts';
-import { SinkHouse, type SinkProcess } from './house.ts';
+import { type HouseOptions, SinkHouse, type SinkProcess } from './house.ts';
 
 export const COPIES = 657;
 const PRODUCERS = 4;
 const CRASHES = 3;
 const BATCH = 10;
 
-export interface FloodOptions {
+/** What carries the commands out: in this process, or as one of its own. */
+export interface FloodSinks<S> {
+  start(house: SinkHouse, options: HouseOptions): Promise<S>;
+  /** Whatever becomes of the one before, the one returned goes on. */
+  replace(house: SinkHouse, before: S, random: () => number): Promise<S>;
+  stop(house: SinkHouse, last: S): Promise<void>;
+}
+
+export interface FloodOptions<S> extends Pick<HouseOptions, 'lifecycle' | 'timeouts'> {
   readonly seed: number;
   readonly connect: () => Log;
   readonly prefix?: string;
   readonly sessionTimeoutMs: number;
-  /** Whatever becomes of the one before, the one returned goes on. */
-  readonly replace: (house: SinkHouse, before: SinkProcess, random: () => number) => Promise<SinkProcess>;
+  readonly sinks: FloodSinks<S>;
+  /** For a receipt, while a sink may just have been taken away. */
+  readonly deadlineMs?: number;
 }
 
 const at = (path: string) => ({ method: 'POST', path }) as const;
@@ -33,18 +42,12 @@ const LOST = [
   { ...NOTES, kind: 'status', status: 503, when: 'before', probability: 0.3 },
 ] as const;
 
-export async function flood657({ seed, connect, prefix = '', replace, sessionTimeoutMs }: FloodOptions) {
+export async function flood657<S>({ seed, prefix = '', sinks, deadlineMs = 15_000, ...rest }: FloodOptions<S>) {
   const random = seeded(seed);
   const upTo = (most: number) => Math.floor(random() * most);
   const there = await simulated({}, { nowMs: Date.now, seed });
-  const house = await SinkHouse.build({
-    connect,
-    prefix,
-    apiUrl: there.url,
-    apiKey: KEY,
-    machineUserId: there.org.machineUserId,
-    sessionTimeoutMs,
-  });
+  const options = { ...rest, prefix, apiUrl: there.url, apiKey: KEY, machineUserId: there.org.machineUserId };
+  const house = await SinkHouse.build(options);
   await there.api('POST', '/_simulator/faults', { org: 'acme', requests: LOST });
   const [conversation] = [...there.org.organisation.conversations.values()];
   const note = {
@@ -52,7 +55,7 @@ export async function flood657({ seed, connect, prefix = '', replace, sessionTim
     args: { conversation_id: conversation?.id, body: 'This order is at risk.' },
     idempotencyKey: 'order-risk:657:note',
   };
-  let here = await house.start();
+  let here = await sinks.start(house, options);
   const share = Math.ceil(COPIES / PRODUCERS);
   let sent = 0;
   const sending = Array.from({ length: PRODUCERS }, async (_, producer) => {
@@ -60,7 +63,7 @@ export async function flood657({ seed, connect, prefix = '', replace, sessionTim
     for (let at = 0; at < copies.length; at += BATCH) {
       // Or all would be over before the first crash.
       const isTime = () => house.receipts.length >= sent - 2 * PRODUCERS * BATCH;
-      await waitFor(isTime, { message: `receipts of ${sent} commands`, everyMs: 2 });
+      await waitFor(isTime, { message: `receipts of ${sent} commands`, everyMs: 2, deadlineMs });
       const batch = copies.slice(at, at + BATCH);
       sent += batch.length;
       await house.send(...batch);
@@ -72,20 +75,27 @@ export async function flood657({ seed, connect, prefix = '', replace, sessionTim
   await waitFor(() => there.org.requests.received >= calls || house.receipts.length > 0, {
     message: 'the first call',
     everyMs: 1,
+    deadlineMs,
   });
-  here = await replace(house, here, random);
+  here = await sinks.replace(house, here, random);
   for (const place of places) {
-    await waitFor(() => house.receipts.length >= place, { message: `receipt ${place}`, everyMs: 1 });
-    here = await replace(house, here, random);
+    await waitFor(() => house.receipts.length >= place, { message: `receipt ${place}`, everyMs: 1, deadlineMs });
+    here = await sinks.replace(house, here, random);
   }
   await Promise.all(sending);
-  await waitFor(() => house.receipts.length >= COPIES, { message: 'a receipt for each' });
-  await house.stop(here);
+  await waitFor(() => house.receipts.length >= COPIES, { message: 'a receipt for each', deadlineMs });
+  await sinks.stop(house, here);
   const { receipts, crashes } = house;
   const outcomes = house.outcomes();
   await house.close();
   return { receipts, crashes, outcomes, writes: there.org.writes.list() };
 }
+
+/** In this process. */
+export const HERE: Omit<FloodSinks<SinkProcess>, 'replace'> = {
+  start: (house) => house.start(),
+  stop: (house, last) => house.stop(last),
+};
 
 /** One note, one receipt each, and all of them tell of the same one. */
 export function expectOneNote({ receipts, outcomes, writes, crashes }: Awaited<ReturnType<typeof flood657>>): void {

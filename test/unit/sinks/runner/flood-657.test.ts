@@ -1,7 +1,7 @@
 /** One note commanded 657 times on the in-memory log; its sinks are killed, or hand over. */
 import { it } from 'vitest';
 import { createMemoryLog, type MemoryLog } from '../../../../src/kafka/memory/index.ts';
-import { COPIES, expectOneNote, flood657 } from '../../../support/sinks/flood-657.ts';
+import { COPIES, expectOneNote, flood657, HERE } from '../../../support/sinks/flood-657.ts';
 import type { SinkHouse, SinkProcess } from '../../../support/sinks/house.ts';
 
 /** More for a long night. */
@@ -24,6 +24,8 @@ it.each(Array.from({ length: SEEDS }, (_, index) => index + 1))(
   async (seed) => {
     // Slower than Kustomer, or nobody would see a call that does not wait for its commit.
     const broker = createMemoryLog({ latencyMs: () => 10 });
-    expectOneNote(await flood657({ seed, connect: () => broker.connect(), replace, sessionTimeoutMs: 500 }));
+    expectOneNote(
+      await flood657({ seed, connect: () => broker.connect(), sinks: { ...HERE, replace }, sessionTimeoutMs: 500 }),
+    );
   },
 );
