@@ -184,7 +184,7 @@ export function connectorRoutes(ports: Ports): readonly Route[] {
       handler: async ({ caller, params, signal }) => {
         const { connection } = found(caller.tenantId, params.ref);
         const checks = await connectors.contract(caller.tenantId, connection.connectionId, signal);
-        const ok = checks.every((check) => check.ok !== false);
+        const ok = checks.every((check) => check.ok !== false || isOptional(check));
         return {
           body: {
             object: 'contract_report' as const,
@@ -360,10 +360,15 @@ function shownCheck({ name, ok, code, message, nextStep }: Check): z.input<typeo
   return { name, ok, status, code, message, next_step: nextStep };
 }
 
+/** Without it less works, and what works is whole. */
+function isOptional({ code }: Check): boolean {
+  return code.startsWith('optional_');
+}
+
 /** Without a key that works there is nothing; all else leaves something that works. */
 function probeStatus(checks: readonly Check[]): 'ready' | 'degraded' | 'error' {
   if (checks.some(({ name, ok, code }) => name === 'authentication' && ok === false && code !== 'rate_limited')) {
     return 'error';
   }
-  return checks.every(({ ok }) => ok === true) ? 'ready' : 'degraded';
+  return checks.every((check) => check.ok === true || isOptional(check)) ? 'ready' : 'degraded';
 }
