@@ -2,7 +2,9 @@
 import { z } from 'zod';
 import { MODES } from '../../fibric/commands/command.ts';
 import { parseInstant } from '../../fibric/commands/instant.ts';
+import { CONNECTOR_TEST } from '../../fibric/policy/grants.ts';
 import { ApiError, notFound } from '../errors.ts';
+import { RESERVED_OPERATOR } from '../names.ts';
 import { defineRoute, type Route } from '../route.ts';
 import { type Actions, MAX_WAIT_MS } from './actions.ts';
 import type { DataPorts } from './ports.ts';
@@ -17,7 +19,10 @@ const actionBody = z.strictObject({
   capability: z.string().min(1).max(255),
   args: z.record(z.string(), z.unknown()),
   idempotency_key: z.string().describe('The one logical side effect: it takes effect at most once.'),
-  operator: z.string().describe('Who asks: its grants and policies decide.'),
+  operator: z
+    .string()
+    .refine((name) => name !== CONNECTOR_TEST, RESERVED_OPERATOR)
+    .describe('Who asks: its grants and policies decide.'),
   mode: z.enum(MODES).default('dry_run').describe('Nothing is written unless this says `live`.'),
   correlation_id: z.string().optional(),
   event_id: z.string().nullable().optional().describe('The envelope that caused it.'),

@@ -1,9 +1,10 @@
 /** The read capabilities: a conversation or a customer as Kustomer has it now. Nothing is changed, and nothing receipted. */
 import { z } from 'zod';
 import type { Connection } from '../../fibric/connection.ts';
-import { grantOf } from '../../fibric/policy/grants.ts';
+import { CONNECTOR_TEST, grantOf } from '../../fibric/policy/grants.ts';
 import type { TenantCaller } from '../caller.ts';
 import { ApiError, notFound } from '../errors.ts';
+import { RESERVED_OPERATOR } from '../names.ts';
 import { defineRoute, type Route } from '../route.ts';
 import type { DataPorts, VendorRead, VendorRefusal } from './ports.ts';
 
@@ -11,7 +12,12 @@ const fields = z.record(z.string(), z.unknown());
 
 const readQuery = z.strictObject({
   connection: z.string().max(255).optional().describe('Id or name; may be left out where there is only one.'),
-  operator: z.string().max(255).optional().describe('Read as this operator: it must have been granted the capability.'),
+  operator: z
+    .string()
+    .max(255)
+    .refine((name) => name !== CONNECTOR_TEST, RESERVED_OPERATOR)
+    .optional()
+    .describe('Read as this operator: it must have been granted the capability.'),
 });
 
 const conversationRow = fields.describe('The fields of the conversation, and its `messages`, oldest first.');

@@ -86,7 +86,8 @@ export class Shelf<T, R> {
       from,
       floors: bounds.lows.map((low, partition) => Math.max(low, since?.[partition] ?? 0)),
       limit,
-      mayMatch: (record) => mayMatch(filter, record),
+      // The broker answers with the first offset that is not older, and a few behind it may be.
+      mayMatch: (record) => record.timestampMs >= (sinceMs ?? 0) && mayMatch(filter, record),
       read: async (record) => {
         const entry = await this.decode(record);
         return entry !== undefined && filter.matches(entry) ? { entry, record } : undefined;

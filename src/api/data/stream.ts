@@ -115,11 +115,13 @@ interface Pumped {
 /** Until the lease is stale or the stream over (where it stands then), or, not following, until the present end is reached. */
 async function* pump<T, R>(
   shelf: Shelf<T, R>,
-  { tenantId, event, filter, follow, clock }: StreamRequest<T>,
+  { tenantId, event, filter, start, follow, clock }: StreamRequest<T>,
   { lease, watch, from }: Pumping,
 ): AsyncGenerator<string, Pumped> {
   const { view, isStale } = lease;
   const flow = new Flow(view, from);
+  const wanted = (record: LogRecord): boolean =>
+    (start.kind !== 'since' || record.timestampMs >= start.sinceMs) && mayMatch(filter, record);
   const ends = follow ? null : (await view.bounds()).ends;
   const cursor = (): string => shelf.streamCursor(tenantId, flow.positions);
   let sent = from;
@@ -130,7 +132,7 @@ async function* pump<T, R>(
     const { changed } = view.tail;
     const record = yield* patiently(watch, () => flow.next(watch.signal));
     if (record !== undefined && !isPast(record, ends)) {
-      const entry = mayMatch(filter, record) ? yield* patiently(watch, () => shelf.decode(record)) : undefined;
+      const entry = wanted(record) ? yield* patiently(watch, () => shelf.decode(record)) : undefined;
       if (watch.ending !== null) break;
       if (entry !== undefined && filter.matches(entry)) {
         const at = cursor();

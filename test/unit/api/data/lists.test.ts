@@ -94,6 +94,18 @@ describe('events', () => {
     expect(await types('since=1h')).toHaveLength(4);
   });
 
+  it('since leaves out what is older, also where it stands behind what is not', async () => {
+    await house.topics('t_a');
+    const recent = await house.event('t_a', { atMs: T0 });
+    await house.event('t_a', { atMs: T0 - 3_600_000 });
+    const last = await house.event('t_a', { atMs: T0 + 1 });
+    const { body } = await get('/v1/events?since=2026-03-01T09:30:00Z');
+    expect(body.data.map((one: { event_id: string }) => one.event_id)).toEqual([last, recent]);
+    const { text } = await get('/v1/events/stream?follow=false&since=2026-03-01T09:30:00Z');
+    const streamed = [...text.matchAll(/^data: (.*)$/gm)].map(([, json]) => JSON.parse(json as string).event_id);
+    expect(streamed).toEqual([recent, last]);
+  });
+
   it('refuse what is no filter, no limit and no cursor of this list', async () => {
     await house.topics('t_a', 't_b');
     for (let i = 0; i < 3; i += 1) await house.event('t_a');
