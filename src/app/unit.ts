@@ -41,6 +41,7 @@ export async function runUnit(options: UnitOptions): Promise<{ readonly error: u
   const log = openLog(settings, logger);
   const crash = Promise.withResolvers<unknown>();
   const stopped = aborted(signal);
+  let isInterrupted = false;
   try {
     const starting = startUp(options, log, crash.resolve);
     const running = await Promise.race([starting, stopped]).catch((error) => {
@@ -48,6 +49,7 @@ export async function runUnit(options: UnitOptions): Promise<{ readonly error: u
       throw error;
     });
     if (running === undefined) {
+      isInterrupted = true;
       logger.info({ event: 'service.stopping' }, 'stopped before it was up');
       starting.then(({ close }) => close()).catch(() => undefined);
       return undefined;
@@ -61,7 +63,9 @@ export async function runUnit(options: UnitOptions): Promise<{ readonly error: u
     await running.close();
     return outcome;
   } finally {
-    await withDeadline(log.close(), LOG_CLOSE_MS);
+    const closing = log.close();
+    // Clients that were still looking for a broker cannot take leave of it: no news either.
+    await withDeadline(isInterrupted ? closing.catch(() => undefined) : closing, LOG_CLOSE_MS);
   }
 }
 
