@@ -273,7 +273,7 @@ describe('policies', () => {
 
 describe('testing a connector', () => {
   const test = (more: object = {}) =>
-    call('POST', '/v1/connectors/kustomer-prod/test', { tool: 'note.write', args: NOTE, ...more });
+    call('POST', '/v1/connectors/kustomer-prod/test', { tool: 'note.write', args: NOTE, operator: 'triage', ...more });
 
   beforeEach(async () => {
     await install();
