@@ -317,3 +317,32 @@ test('a policy that cannot be read closes its tenant at once, in a running sink'
   expect(org.writes.list()).toHaveLength(1);
   await serving.stop();
 });
+
+test('stopped with a write under way, it waits for the answer, writes the receipt and begins nothing new', async () => {
+  const { site, org, conversations, apply, grant, append, send, api, receiptsOf } = await siteWith();
+  await apply(POLICY);
+  await grant('conversation.note.write');
+  const before = await site.serve({ roles: 'sink' });
+  expect(shapes(await send({}))).toEqual(['ALLOW applied -']);
+  await api('/_simulator/settings', { org: 'acme', service: { minMs: 1500 } });
+  const [underWay, behind] = await append(
+    { args: { conversation_id: conversations[0], body: `${BODY} under way` } },
+    { args: { conversation_id: conversations[0], body: `${BODY} behind it` } },
+  );
+  await waitFor(() => org.writes.list().length === 2, { message: 'the write under way', everyMs: 5 });
+  await before.stop();
+  // What is answered in time is written down by whom it was answered; nobody has to read it back.
+  await waitFor(() => receiptsOf(underWay as string).length > 0, { message: 'its receipt' });
+  expect(receiptsOf(underWay as string)).toMatchObject([{ outcome: 'applied', reconciled: false, attempts: 1 }]);
+  expect(receiptsOf(behind as string)).toEqual([]);
+  expect(org.writes.list()).toHaveLength(2);
+  await api('/_simulator/settings', { org: 'acme', service: {} });
+  const after = await site.serve({ roles: 'sink' });
+  await waitFor(() => receiptsOf(behind as string).length > 0, {
+    message: 'the receipt behind it',
+    deadlineMs: 60_000,
+  });
+  expect(receiptsOf(behind as string)).toMatchObject([{ outcome: 'applied' }]);
+  expect(org.writes.list()).toHaveLength(3);
+  await after.stop();
+});
