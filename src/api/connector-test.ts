@@ -1,9 +1,16 @@
-/** `POST /v1/connectors/:ref/test`: one tool, tried dry or for real. */
+/**
+ * `POST /v1/connectors/:ref/test`: one tool, tried dry or for real.
+ *
+ * T1  Who may administer the connection tries it under a name of its own, which has every capability without a grant: the
+ *     policies decide. Others, and whoever names an operator, try it as an operator with what that one was granted.
+ * T2  What was tried stands in receipts as tried by nobody's operator, unless one was named.
+ */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { type CommandInput, composeCommand } from '../fibric/commands/compose-command.ts';
 import type { WireReceipt } from '../fibric/commands/receipt-fields.ts';
-import type { Grants } from '../fibric/policy/grants.ts';
+import { CONNECTOR_TEST, type Grants } from '../fibric/policy/grants.ts';
+import type { TenantCaller } from './caller.ts';
 import { refParams } from './connectors.ts';
 import { ApiError, notFound } from './errors.ts';
 import { TOOLS, toolNamed } from './listing.ts';
@@ -16,7 +23,11 @@ const body = z.strictObject({
   tool: z.string().max(100).describe('Such as note.write, or its capability.'),
   args: z.record(z.string(), z.unknown()),
   mode: z.enum(['dry_run', 'live']).default('dry_run').describe('live executes, once per idempotency_key.'),
-  operator: operatorName.optional().describe('Whose grants count; default: one that has the capability.'),
+  operator: operatorName
+    .optional()
+    .describe(
+      `As whom; default: ${CONNECTOR_TEST} where the token may administer the connection, else one with the grant.`,
+    ),
   idempotency_key: z
     .string()
     .min(1)
@@ -75,7 +86,9 @@ export function connectorTestRoutes(ports: CorePorts): readonly Route[] {
         const { args, mode, value = null } = body;
         const context = { tenantId: caller.tenantId, target: installed, nowMs };
         const evaluate = (operator: string) => evaluated(ports, { capability, args, operator, value }, context);
-        const operator = body.operator ?? likelyOperator(ports.grants.of(installed.connection), capability, evaluate);
+        const operator = operatorFor(caller, body.operator, () =>
+          likelyOperator(ports.grants.of(installed.connection), capability, evaluate),
+        );
         const head = {
           ...{ object: 'connector_test' as const, connector: connectionId, tool: tool.name, capability },
           ...{ mode, operator },
@@ -129,14 +142,27 @@ const NOTHING = {
   problems: [],
 } satisfies Partial<Answer>;
 
-/** Whoever tries a tool speaks for no operator: one that may use it stands for what operators would get. */
+/** T1 */
+function operatorFor({ scopes }: TenantCaller, named: string | undefined, likely: () => string | undefined): string {
+  const mayAdminister = scopes.has('connectors:write');
+  if (named === CONNECTOR_TEST && !mayAdminister) {
+    throw new ApiError('insufficient_scope', `only a token with connectors:write may act as ${CONNECTOR_TEST}`);
+  }
+  const operator = named ?? (mayAdminister ? CONNECTOR_TEST : likely());
+  if (operator === undefined) {
+    throw new ApiError('invalid_parameter', 'operator is missing, and nobody was granted the capability');
+  }
+  return operator;
+}
+
+/** One that may use it stands for what operators would get. */
 function likelyOperator(
   { granted }: Grants,
   capability: string,
   evaluate: (operator: string) => { readonly decision: string },
-): string {
+): string | undefined {
   const able = [...granted].flatMap(([operator, names]) => (names.has(capability) ? [operator] : [])).sort();
-  return able.find((operator) => evaluate(operator).decision !== 'BLOCK') ?? able[0] ?? 'connector-test';
+  return able.find((operator) => evaluate(operator).decision !== 'BLOCK') ?? able[0];
 }
 
 function wrongWith(action: Omit<CommandInput, 'commandId' | 'correlationId'>, nowMs: number): Answer['problems'] {

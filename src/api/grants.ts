@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { byLine } from './caller.ts';
 import { ApiError, notFound } from './errors.ts';
 import { CAPABILITY_NAMES, hasSideEffect, LISTING_ID } from './listing.ts';
-import { connectionRef, operatorName } from './names.ts';
+import { connectionRef, operatorName, ordinaryOperator } from './names.ts';
 import { listOf, pageQuery, paginate } from './pagination.ts';
 import type { CorePorts, Installed } from './ports.ts';
 import { rfc3339, time } from './query.ts';
@@ -39,7 +39,7 @@ const grant = z.strictObject({
 });
 
 const granting = {
-  operator: operatorName,
+  operator: ordinaryOperator,
   capability: capabilityName,
   connection: connectionRef.optional().describe('By id or name; absent where the tenant has one connection only.'),
 };

@@ -31,6 +31,8 @@ export const HEADER = {
   kind: 'kind',
   /** On commands: how far their sender had read the control topic. They are judged by nothing older than that. */
   controlAt: 'control_at',
+  /** On commands of `connectors test`: that the API published it. Nobody else may act under that name. */
+  connectorTest: 'connector_test',
   /** On control records: which write this is, so that its writer knows it when it comes back. */
   writeId: 'write_id',
 } as const;

@@ -13,7 +13,7 @@ import { listOf, pageQuery, paginate, timeKey } from '../pagination.ts';
 import { rfc3339, rfc3339OrNull, time } from '../query.ts';
 import { defineRoute, type Route } from '../route.ts';
 import type { Answered, DataPorts, WaitingCommand } from './ports.ts';
-import { byReceiptId, type ReceiptRow, type ReceiptShelf, receiptRow } from './receipts.ts';
+import { byReceiptId, findReceipt, type ReceiptRow, type ReceiptShelf, receiptRow } from './receipts.ts';
 
 const MAX_NOTE = 1000;
 const MAX_VENDOR_ID = 255;
@@ -70,9 +70,13 @@ export function waitingRoutes(options: WaitingRouteOptions): readonly Route[] {
   const { waiting, log } = options;
   const nowMs = () => log.clock.nowMs();
   const row = (tenantId: string, one: WaitingCommand) => rowOf(one, nameOf(options, tenantId, one), nowMs());
-  const held = (tenantId: string, id: string): WaitingCommand => {
+  const findHeld = (tenantId: string, id: string): WaitingCommand | undefined => {
     const one = id.startsWith('apr_') ? waiting.get(tenantId, id) : undefined;
-    if (one === undefined || one.kind !== 'held') throw notFound('approval');
+    return one?.kind === 'held' ? one : undefined;
+  };
+  const held = (tenantId: string, id: string): WaitingCommand => {
+    const one = findHeld(tenantId, id);
+    if (one === undefined) throw notFound('approval');
     return one;
   };
   const answerHeld = (answer: 'approve' | 'reject') =>
@@ -92,7 +96,7 @@ export function waitingRoutes(options: WaitingRouteOptions): readonly Route[] {
       idempotent: {},
       timeoutMs: EFFECT_MS + RECEIPT_MS + 15_000,
       handler: async ({ caller, params: { id }, body: { note }, signal }) => {
-        const one = held(caller.tenantId, id);
+        const one = findHeld(caller.tenantId, id) ?? (await throwDecided(options, caller, { id, signal }));
         if (one.expiresAtMs !== null && one.expiresAtMs <= nowMs()) {
           throw new ApiError('state_conflict', 'the approval has expired; the operator has to ask again');
         }
@@ -208,6 +212,30 @@ async function answered(options: WaitingRouteOptions, { caller, one, said, signa
   } finally {
     gone.stop();
   }
+}
+
+/** Of one that does not wait (any more): what was said to it, where that is known. */
+async function throwDecided(
+  { receipts }: WaitingRouteOptions,
+  { tenantId }: TenantCaller,
+  { id, signal }: { readonly id: string; readonly signal: AbortSignal },
+): Promise<never> {
+  // The digits of an approval are those of its receipt.
+  const receiptId = id.replace(/^apr_/, 'rc_');
+  const receipt = receiptId === id ? null : await findReceipt(receipts, tenantId, receiptId, signal).catch(toMissing);
+  if (receipt === null || !wasHeld(receipt)) throw notFound('approval');
+  const said = stateOf('approve', receipt);
+  throw new ApiError('state_conflict', `the approval was ${said} already; its receipt is ${receipt.id}`);
+}
+
+function toMissing(error: unknown): null {
+  if (error instanceof ApiError && error.code === 'not_found') return null;
+  throw error;
+}
+
+/** Only what was held has an id of an approval. */
+function wasHeld({ verdict, approver, error }: ReceiptRow): boolean {
+  return verdict.decision === 'ALERT' || approver !== null || error?.code.startsWith('confirmation_') === true;
 }
 
 /** Somebody else may have been quicker, or the time have run out: the receipt knows. */

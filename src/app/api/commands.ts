@@ -7,6 +7,8 @@ import { HEADER } from '../../kafka/headers.ts';
 import type { Append, Log } from '../../kafka/port.ts';
 import { receiptsTopic, type TopicNames, type TopicSettings } from '../../kafka/topics.ts';
 import { WireEncoder } from '../../kafka/wire.ts';
+import type { AnswerMac } from '../../sinks/answers/mac.ts';
+import { testHeaders } from '../../sinks/runner/connector-test.ts';
 import { TenantTopics } from '../topic-settings.ts';
 
 export interface CommandPublisherOptions {
@@ -17,6 +19,8 @@ export interface CommandPublisherOptions {
   readonly schemaId: number;
   /** How far the control topic is known here: whoever carries commands out knows as much before it judges them. */
   readonly controlAt: () => number;
+  /** Signs what only the API may publish. */
+  readonly mac: AnswerMac;
 }
 
 export interface CommandPublisher extends CommandsPort {
@@ -28,7 +32,7 @@ export interface CommandPublisher extends CommandsPort {
 }
 
 export async function openCommandPublisher(options: CommandPublisherOptions): Promise<CommandPublisher> {
-  const { log, names, topics, schemaId, controlAt } = options;
+  const { log, names, topics, schemaId, controlAt, mac } = options;
   const encoder = new WireEncoder<WireCommand>({ schemaId, type: createCommandType() });
   const receipts = new TenantTopics(log, (tenantId) => receiptsTopic(topics, tenantId));
   const producer = new BatchingProducer({
@@ -41,20 +45,17 @@ export async function openCommandPublisher(options: CommandPublisherOptions): Pr
   return {
     encode: (command) => encoder.encode(command),
     append,
-    publish: (command, key) =>
-      append([
-        {
-          topic: names.commands,
-          key: Buffer.from(key),
-          value: encoder.encode(command),
-          headers: {
-            [HEADER.tenant]: command.tenant_id,
-            [HEADER.connection]: command.connection,
-            [HEADER.commandId]: command.command_id,
-            [HEADER.controlAt]: String(controlAt()),
-          },
-        },
-      ]),
+    publish: (command, key) => {
+      const value = encoder.encode(command);
+      const headers = {
+        [HEADER.tenant]: command.tenant_id,
+        [HEADER.connection]: command.connection,
+        [HEADER.commandId]: command.command_id,
+        [HEADER.controlAt]: String(controlAt()),
+        ...testHeaders(command.operator, value, mac),
+      };
+      return append([{ topic: names.commands, key: Buffer.from(key), value, headers }]);
+    },
     ensureReceipts: async (tenantId) => receipts.ensure(tenantId),
     health: () => {
       const { failuresInARow, lastError } = producer.health;

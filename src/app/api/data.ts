@@ -57,6 +57,7 @@ export async function openDataPart(options: DataPartOptions): Promise<OpenedData
       topics: topicSettings(settings),
       schemaId: ids.command,
       controlAt: () => Math.max(store.controlAt(), acting.documents.controlAt()),
+      mac: codec.answers,
     });
     const part = openData({
       log,

@@ -48,7 +48,7 @@ export function openWaitingPort({ view, publisher, names, mac }: WaitingPortOpti
               composeResend(
                 waiting,
                 { commandId: resendAs, nowMs },
-                { topic: names.commands, encode: (command) => publisher.encode(command) },
+                { topic: names.commands, encode: (command) => publisher.encode(command), mac },
               ),
             ];
       await publisher.append([said, ...again]);

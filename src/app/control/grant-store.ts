@@ -8,7 +8,7 @@ import { CodedError } from '../../base/errors.ts';
 import type { Connection } from '../../fibric/connection.ts';
 import { CAPABILITIES } from '../../fibric/policy/capabilities.ts';
 import { MAX_NAME_LENGTH } from '../../fibric/policy/document.ts';
-import type { Grants } from '../../fibric/policy/grants.ts';
+import { CONNECTOR_TEST, type Grants } from '../../fibric/policy/grants.ts';
 import { OPERATOR } from '../../fibric/policy/parse.ts';
 import { TENANT_ID } from '../../kafka/topics.ts';
 import { CONNECTION_ID } from './connection-record.ts';
@@ -142,6 +142,7 @@ function check({ tenantId, connectionId, operator, capability }: GrantRequest): 
     ...(TENANT_ID.test(tenantId) ? [] : ['the tenant id is none']),
     ...(CONNECTION_ID.test(connectionId) ? [] : ['the connection id is none']),
     ...(OPERATOR.test(operator) && operator.length <= MAX_NAME_LENGTH ? [] : ["the operator's name is none"]),
+    ...(operator === CONNECTOR_TEST ? [`the operator ${CONNECTOR_TEST} is reserved; nothing is granted to it`] : []),
     ...(EXPOSED.has(capability) ? [] : [`there is no such capability; there are ${[...EXPOSED].join(', ')}`]),
   ];
   if (problems.length > 0) throw new CodedError('config_invalid', problems.join('; '));

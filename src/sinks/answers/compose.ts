@@ -4,6 +4,7 @@ import type { WireCommand } from '../../fibric/commands/command.ts';
 import { instantText, parseInstant } from '../../fibric/commands/instant.ts';
 import { HEADER } from '../../kafka/headers.ts';
 import type { Append } from '../../kafka/port.ts';
+import { testHeaders } from '../runner/connector-test.ts';
 import { type AnswerKind, composeAnswerRecord, HELD_ANSWERS, PARKED_ANSWERS } from './answer.ts';
 import type { AnswerMac } from './mac.ts';
 import type { Waiting } from './waiting-table.ts';
@@ -41,6 +42,12 @@ export interface Resend {
   readonly nowMs: number;
 }
 
+export interface ResendOptions {
+  readonly topic: string;
+  readonly encode: (command: WireCommand) => Buffer;
+  readonly mac: AnswerMac;
+}
+
 /**
  * The command once more, to be appended behind `not_applied` in the same call: a new command under the same key, which goes
  * through everything again. A deadline that has passed is left out. Throws `message_undecodable` where there is nothing to send.
@@ -48,7 +55,7 @@ export interface Resend {
 export function composeResend(
   waiting: Waiting,
   { commandId, nowMs }: Resend,
-  { topic, encode }: { readonly topic: string; readonly encode: (command: WireCommand) => Buffer },
+  { topic, encode, mac }: ResendOptions,
 ): Append {
   const { command, partition } = waiting;
   if (command === null) throw new CodedError('message_undecodable', 'The command that waits cannot be read');
@@ -60,12 +67,14 @@ export function composeResend(
     requested_at: instantText(nowMs),
     deadline: isAhead ? command.deadline : null,
   };
+  const value = encode(again);
   const headers = {
     [HEADER.tenant]: command.tenant_id,
     [HEADER.connection]: command.connection,
     [HEADER.commandId]: commandId,
+    ...testHeaders(command.operator, value, mac),
   };
-  return { topic, partition, key: Buffer.from(recordOf(waiting).key), value: encode(again), headers };
+  return { topic, partition, key: Buffer.from(recordOf(waiting).key), value, headers };
 }
 
 /** As JSON has them: on the wire they are under the name of their record. */

@@ -2,7 +2,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { composeResend } from '../../../src/sinks/answers/compose.ts';
 import { openTestLog } from '../../support/log-fixtures.ts';
-import { type HouseOptions, SinkHouse, UNHURRIED, UNHURRIED_CALLS } from '../../support/sinks/house.ts';
+import { ANSWER_MAC, type HouseOptions, SinkHouse, UNHURRIED, UNHURRIED_CALLS } from '../../support/sinks/house.ts';
 import { answerOf, openHouseWaiting, waitingOnes } from '../../support/sinks/waiting.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { KEY, simulated } from '../../unit/simulator/simulated.ts';
@@ -114,7 +114,7 @@ it('a command of unknown outcome is listed, and applied once when a person says 
   await house.start();
   const topic = house.names.commands;
   const encode = house.encode.bind(house);
-  const resend = composeResend(parked, { commandId: 'cmd-again', nowMs: Date.now() }, { topic, encode });
+  const resend = composeResend(parked, { commandId: 'cmd-again', nowMs: Date.now() }, { topic, encode, mac: ANSWER_MAC });
   await house.send(answerOf(house, parked, 'not_applied'), resend);
   const [, applied] = await receipts(2);
   expect(applied).toMatchObject({ command_id: 'cmd-again', idempotency_key: 'k', outcome: 'applied', attempts: 1 });

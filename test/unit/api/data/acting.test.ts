@@ -1,6 +1,8 @@
 /** Actions, approvals and parked commands. Numbers A… are those of src/api/data/actions.ts. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type DataHouse, openDataHouse } from '../../../support/api/data-house.ts';
+import type { ErrorCode } from '../../../../src/base/errors.ts';
+import type { Disposed } from '../../../../src/fibric/commands/receipt.ts';
+import { ALLOWED, type DataHouse, openDataHouse } from '../../../support/api/data-house.ts';
 import { waitFor } from '../../../support/wait-for.ts';
 
 let house: DataHouse;
@@ -50,6 +52,16 @@ describe('sending an action', () => {
     const actions = Array.from({ length: 20 }, (_, i) => ({ ...ACTION, idempotency_key: `k${i}` }));
     const answers = await Promise.all(actions.map((action) => post('/v1/actions', action)));
     expect(answers.map(({ body }) => body.receipt.idempotency_key)).toEqual(actions.map((one) => one.idempotency_key));
+  });
+
+  it('refuses the name under which connectors are tried', async () => {
+    const { status, body } = await post('/v1/actions', { ...ACTION, operator: 'connector-test' });
+    expect([status, body.error.code]).toEqual([400, 'invalid_parameter']);
+    expect(body.error.message).toContain('reserved');
+    expect(
+      (await house.api.call('GET', `/v1/read/conversations/${CONVERSATION}?operator=connector-test`, { token })).status,
+    ).toBe(400);
+    expect(house.published).toEqual([]);
   });
 
   it('A1 tells everything that is wrong at once, and publishes nothing', async () => {
@@ -159,7 +171,35 @@ describe('what waits for a person', () => {
     expect([status, body.state, body.receipt.id]).toEqual([200, 'approved', one.receiptId]);
     expect(house.answers).toMatchObject([{ tenantId: 't_a', id: one.id, answer: 'approve' }]);
     expect(house.answers[0]?.by).toMatch(/^key_/);
-    expect((await post(`/v1/approvals/${one.id}/approve`, {})).status).toBe(404);
+  });
+
+  it('one that was decided is told with its receipt when it is answered again', async () => {
+    await house.topics('t_a', 't_b');
+    const over = { outcome: 'refused', verdict: { decision: 'BLOCK', rule: 'ask', tier: 2 } } as const;
+    const refusedFor = (code: ErrorCode) => ({ ...over, error: { code, message: 'over', nextStep: 'None.' } }) as const;
+    const approved = { ...ALLOWED, verdict: { decision: 'ALERT', rule: 'ask', tier: 2 } } as Disposed;
+    for (const [disposed, said] of [
+      [approved, 'approved'],
+      [refusedFor('confirmation_rejected'), 'rejected'],
+      [refusedFor('confirmation_expired'), 'expired'],
+    ] as const) {
+      const one = house.hold('t_a', COMMAND);
+      house.settle('t_a', one.id);
+      await house.receipt('t_a', { receiptId: one.receiptId, disposed });
+      for (const verb of ['approve', 'reject']) {
+        const { status, body } = await post(`/v1/approvals/${one.id}/${verb}`, {});
+        expect([status, body.error.code]).toEqual([409, 'state_conflict']);
+        expect(body.error.message).toBe(`the approval was ${said} already; its receipt is ${one.receiptId}`);
+        expect((await post(`/v1/approvals/${one.id}/${verb}`, {}, other)).status).toBe(404);
+      }
+    }
+    // The receipt of what nobody was asked about makes no approval of it.
+    const never = `rc_${'a'.repeat(32)}`;
+    await house.receipt('t_a', { receiptId: never });
+    for (const id of [`apr_${'a'.repeat(32)}`, never, `apr_${'b'.repeat(32)}`]) {
+      expect((await post(`/v1/approvals/${id}/approve`, {})).status).toBe(404);
+    }
+    expect(house.answers).toEqual([]);
   });
 
   it('rejected it says so; where somebody else was quicker, what they said', async () => {

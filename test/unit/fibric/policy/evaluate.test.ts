@@ -5,7 +5,7 @@ import { decideLinearly } from '../../../../bench/lib/linear-policy.ts';
 import { compilePolicies, type QuotaNeed } from '../../../../src/fibric/policy/compile.ts';
 import type { PolicyDocument, PolicyRule } from '../../../../src/fibric/policy/document.ts';
 import { evaluatePolicy, type PolicyDecision, type PolicyRequest } from '../../../../src/fibric/policy/evaluate.ts';
-import { type Grants, grantOf, NO_GRANTS } from '../../../../src/fibric/policy/grants.ts';
+import { CONNECTOR_TEST, type Grants, grantOf, NO_GRANTS } from '../../../../src/fibric/policy/grants.ts';
 import { changePolicies, NO_POLICIES, type PolicySet } from '../../../../src/fibric/policy/versions.ts';
 import { CAPABILITIES, documentLists, NAMES, OPERATORS, rules } from './arbitraries.ts';
 
@@ -97,6 +97,17 @@ describe('P1: closed by default', () => {
     expect(grantOf(grants, 'radar', NOTE)).toBe('not_granted');
     expect(grantOf(grants, 'triage', 'x')).toBe('not_exposed');
     expect(grantOf(grants, null, NOTE)).toBe('not_granted');
+  });
+
+  it('who tries a connection has what it exposes without a grant, and the policies apply', () => {
+    const grants: Grants = { exposed: new Set([NOTE]), granted: new Map() };
+    const tester = { operator: CONNECTOR_TEST };
+    expect(grantOf(grants, CONNECTOR_TEST, 'x')).toBe('not_exposed');
+    expect(short(decide([policy('a', [{}])], tester, { grants }))).toBe('ALLOW allowed a v1 rule 1');
+    expect(short(decide([], tester, { grants }))).toBe('BLOCK no_policy');
+    expect(short(decide([policy('a', [{ kind: 'deny' }])], tester, { grants }))).toBe('BLOCK denied a v1 rule 1');
+    expect(short(decide([policy('a', [{}], 'radar')], tester, { grants }))).toBe('BLOCK no_rule');
+    expect(short(decide([policy('a', [{}])], {}, { grants }))).toBe('BLOCK not_granted');
   });
 });
 
