@@ -31,6 +31,7 @@ import { newLife, step } from '../lifecycle/step.ts';
 import { policyDecision } from '../policy-gate.ts';
 import { LimitPlace, RESERVE_TIMEOUT_MS } from '../quota/limit-place.ts';
 import { type Admission, admit, type CommandWork, type Decoded } from './admit.ts';
+import { refuseFalseTest } from './connector-test.ts';
 import { Deadlines } from './deadlines.ts';
 import { LedgerView, PROGRESS_KEY } from './ledger-view.ts';
 import { Outbox } from './outbox.ts';
@@ -234,7 +235,7 @@ export class PartitionSink {
   async #admitted(record: LogRecord): Promise<Admission | AnswerAdmission> {
     const { answers, connections } = this.#shared;
     if (isAnswer(record)) return admitAnswer(record, { mac: answers, connections });
-    return admit(record, await this.#decoded(record), connections);
+    return refuseFalseTest(admit(record, await this.#decoded(record), connections), record, answers);
   }
 
   async #decoded(record: LogRecord): Promise<Decoded> {
