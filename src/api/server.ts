@@ -84,6 +84,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     bodyLimit: settings.maxBodyBytes,
     exposeHeadRoutes: false,
     forceCloseConnections: true,
+    // While it closes Fastify would answer in its own words; `admit` refuses in ours (H1).
+    return503OnClosing: false,
     genReqId: (request) => {
       const given = request.headers['x-request-id'];
       return typeof given === 'string' && REQUEST_ID.test(given) ? given : `req_${random(12).toString('hex')}`;

@@ -25,7 +25,10 @@ export class DemoChild {
 
   /** Resolves when the service listens; rejects with its last output when it ends before. */
   static async start({ args, env, startTimeoutMs }: ChildOptions): Promise<DemoChild> {
-    const child = spawn(process.execPath, ['--no-warnings', MAIN, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [...process.execArgv, MAIN, ...args], {
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     const lines: string[] = [];
     const listening = Promise.withResolvers<string>();
     const keep = (chunk: Buffer) => {

@@ -128,7 +128,7 @@ export function requestsOf(document: Schema, known: readonly string[]): fc.Arbit
       ...named('path').map((one) =>
         fc
           .oneof({ weight: 4, arbitrary: anyOf(one.schema, known) }, { weight: 1, arbitrary: odd })
-          .map((value) => [one.name, encode(String(value))] as const),
+          .map((value) => [one.name, encode(textOf(value))] as const),
       ),
     );
     const query = fc.tuple(
@@ -166,7 +166,7 @@ export function requestsOf(document: Schema, known: readonly string[]): fc.Arbit
       .map(([pathValues, [queryValues, extra], body, raw, headers]): FuzzRequest => {
         const filled = pathValues.reduce((url: string, [name, value]) => url.replace(`{${name}}`, value), path);
         const pairs = [...Object.entries(queryValues), ...(extra === null ? [] : [extra])];
-        const search = pairs.map(([name, value]) => `${encode(name)}=${encode(String(value))}`).join('&');
+        const search = pairs.map(([name, value]) => `${encode(name)}=${encode(textOf(value))}`).join('&');
         const withBody = method === 'get' ? undefined : body;
         return {
           method: method.toUpperCase(),
@@ -191,4 +191,9 @@ function withoutType(headers: Partial<Record<string, string>>, method: string): 
 
 function encode(value: string): string {
   return encodeURIComponent(value.toWellFormed());
+}
+
+/** Made-up objects may have a `toString` that is none. */
+function textOf(value: unknown): string {
+  return typeof value === 'object' ? (JSON.stringify(value) ?? '') : String(value);
 }
