@@ -14,6 +14,8 @@ const NEXT_STEPS: Partial<Record<ErrorCode, string>> = {
   attempts_exhausted: 'See whether Kustomer is reachable and answers, then send it again.',
   outcome_unknown:
     'Look at the object in Kustomer, then resolve the command as applied or as not applied; until then its key is not used again.',
+  secret_unreadable: 'Give the service the master key the connection was sealed with, then send it as a new command.',
+  config_invalid: 'Give the connection an API key, or correct its address, then send it as a new command.',
   connection_unknown: 'Name a connection of the tenant by its id or name.',
   budget_exhausted: 'Nothing was sent: the rate budget of the organisation is spent. Raise it, or send fewer commands.',
   kustomer_not_sent: 'Nothing was sent. See whether Kustomer is reachable from here.',
