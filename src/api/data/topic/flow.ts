@@ -4,8 +4,9 @@
  *
  * F1 From its positions on each record is handed out once, in the order of its partition, in whatever pieces it is asked for.
  * F2 Of what is there at the same time the oldest comes first, so that a catching-up reader sees history in its order.
- * F3 It holds at most MAX_BYTES, give or take a record of each partition: one piece per partition, and half of another while
- *    they are filled. Pieces are large because what lies in the past costs a moment to begin with, however little is read.
+ * F3 It holds at most MAX_BYTES, or its share of what all readers of the topic may hold, give or take a record of each
+ *    partition: one piece per partition, and half of another while they are filled. Pieces are large because what lies in the
+ *    past costs a moment to begin with, however little is read.
  */
 import { CodedError } from '../../../base/errors.ts';
 import type { LogRecord } from '../../../kafka/port.ts';
@@ -15,11 +16,14 @@ import type { RangeRead } from './scanner.ts';
 
 export interface FlowSource {
   readonly partitions: number;
+  /** Who share what may be held. */
+  readonly readers: number;
   ring(partition: number): Ring;
   read(read: RangeRead): Promise<boolean>;
 }
 
 const MAX_BYTES = 4_194_304;
+const ALL_READERS_MAX_BYTES = 16_777_216;
 const MIN_PIECE_BYTES = 32_768;
 const PIECE_RECORDS = 2_000;
 /** Looked at in the past before somebody else has a turn at it. */
@@ -35,14 +39,12 @@ export class Flow {
   readonly #source: FlowSource;
   readonly #positions: number[];
   readonly #pieces: Piece[];
-  readonly #pieceBytes: number;
 
   /** A partition that the positions do not name has been added since: it is read from its beginning. */
   constructor(source: FlowSource, from: Positions) {
     this.#source = source;
     this.#positions = Array.from({ length: source.partitions }, (_, partition) => from[partition] ?? 0);
     this.#pieces = this.#positions.map(() => ({ records: [], at: 0 }));
-    this.#pieceBytes = Math.max(MIN_PIECE_BYTES, Math.floor((MAX_BYTES * 2) / 3 / source.partitions));
   }
 
   /** Next offsets: what has been handed out lies before them. */
@@ -66,6 +68,12 @@ export class Flow {
     piece.at += 1;
     if (piece.at === piece.records.length) this.#pieces[oldest] = { records: [], at: 0 };
     return record;
+  }
+
+  get #pieceBytes(): number {
+    const { readers, partitions } = this.#source;
+    const share = Math.min(MAX_BYTES, ALL_READERS_MAX_BYTES / Math.max(1, readers));
+    return Math.max(MIN_PIECE_BYTES, Math.floor((share * 2) / 3 / partitions));
   }
 
   #head(partition: number): LogRecord | undefined {
@@ -108,10 +116,11 @@ export class Flow {
     const records: LogRecord[] = [];
     let bytes = 0;
     let isFull = false;
+    const maxBytes = this.#pieceBytes;
     const take = (record: LogRecord): boolean => {
       records.push(copied(record));
       bytes += sizeOf(record);
-      isFull = records.length >= PIECE_RECORDS || bytes >= this.#pieceBytes;
+      isFull = records.length >= PIECE_RECORDS || bytes >= maxBytes;
       return !isFull;
     };
     const complete = await this.#source.read({ partition, from, to, take, signal });

@@ -25,7 +25,7 @@ export interface ViewSettings {
 
 export const VIEW_SETTINGS: ViewSettings = {
   primeOffsets: 200,
-  ringMaxBytes: 8_388_608,
+  ringMaxBytes: 4_194_304,
   scannerIdleMs: 60_000,
   scannerMaxWaiting: 32,
   freshMs: 300,
@@ -53,6 +53,8 @@ export class TopicView {
   readonly topic: string;
   readonly partitions: number;
   readonly tail: TopicTail;
+  /** Leases there are. */
+  readers = 0;
   readonly #options: ViewOptions;
   readonly #scanner: Scanner;
 

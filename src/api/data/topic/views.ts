@@ -29,14 +29,13 @@ export interface Lease {
 
 interface Open {
   readonly view: TopicView;
-  users: number;
   /** In the order of use; not a time. */
   usedAt: number;
   isRetired: boolean;
   idle: AbortController;
 }
 
-const DEFAULTS = { maxOpen: 100, idleMs: 300_000, checkMs: 30_000 };
+const DEFAULTS = { maxOpen: 64, idleMs: 300_000, checkMs: 30_000 };
 
 export class TopicViews {
   readonly #options: TopicViewsOptions & typeof DEFAULTS;
@@ -61,7 +60,7 @@ export class TopicViews {
     // It may have had to make room between having been opened and now.
     if (open?.isRetired === true) open = await this.#usable(topic);
     if (open === undefined) return undefined;
-    open.users += 1;
+    open.view.readers += 1;
     open.usedAt = ++this.#uses;
     open.idle.abort();
     let isReleased = false;
@@ -108,7 +107,7 @@ export class TopicViews {
       settings: { ...VIEW_SETTINGS, ...settings },
       failed: (error) => failed(topic, error),
     });
-    const open = { view, users: 0, usedAt: ++this.#uses, isRetired: false, idle: new AbortController() };
+    const open = { view, usedAt: ++this.#uses, isRetired: false, idle: new AbortController() };
     this.#open.set(topic, open);
     void this.#closeWhenIdle(topic, open);
     void this.#retireWhenGrown(topic, open);
@@ -132,7 +131,7 @@ export class TopicViews {
 
   /** W1 */
   #makeRoom(): void {
-    const unused = [...this.#open].filter(([, { users }]) => users === 0);
+    const unused = [...this.#open].filter(([, { view }]) => view.readers === 0);
     const [oldest] = unused.sort(([, a], [, b]) => a.usedAt - b.usedAt);
     if (oldest === undefined) {
       throw new CodedError('queue_full', 'too many topics are being read', { open: this.#open.size });
@@ -141,8 +140,8 @@ export class TopicViews {
   }
 
   #released(topic: string, open: Open): void {
-    open.users -= 1;
-    if (open.users > 0) return;
+    open.view.readers -= 1;
+    if (open.view.readers > 0) return;
     if (open.isRetired) this.#closeNow(open);
     else void this.#closeWhenIdle(topic, open);
   }
@@ -152,7 +151,7 @@ export class TopicViews {
     open.idle = idle;
     const signal = AbortSignal.any([idle.signal, this.#stop.signal]);
     await this.#options.log.clock.sleep(this.#options.idleMs, signal);
-    if (!signal.aborted && open.users === 0) this.#retire(topic, open);
+    if (!signal.aborted && open.view.readers === 0) this.#retire(topic, open);
   }
 
   /** W2 */
@@ -162,7 +161,7 @@ export class TopicViews {
     open.isRetired = true;
     open.idle.abort();
     open.view.tail.nudge();
-    if (when === 'now' || (!wasRetired && open.users === 0)) this.#closeNow(open);
+    if (when === 'now' || (!wasRetired && open.view.readers === 0)) this.#closeNow(open);
   }
 
   #closeNow(open: Open): void {

@@ -118,7 +118,7 @@ describe('pages, newest first', () => {
           }
         },
       ),
-      { numRuns: 60 },
+      { numRuns: 150 },
     );
   });
 });
