@@ -9,7 +9,7 @@ export function showChecks(out: Output, checks: readonly Check[]): void {
   const widest = Math.max(0, ...checks.map(({ name }) => name.length));
   for (const check of checks) {
     const mark = markOf(check);
-    const style: Style = mark === '?' ? 'warn' : styleOf(mark);
+    const style: Style = mark === '?' || mark === 'warn' ? 'warn' : styleOf(mark);
     out.line(`  ${out.paint(style, pad(mark, 4))}  ${pad(check.name, widest)}  ${check.message ?? ''}`.trimEnd());
     if (check.ok === true) continue;
     const failure = failureOfCheck(check);
@@ -20,7 +20,9 @@ export function showChecks(out: Output, checks: readonly Check[]): void {
   }
 }
 
-function markOf({ ok }: Check): string {
+/** What a connector can do without is told, and fails nothing. */
+function markOf({ ok, code }: Check): string {
   if (ok === null || ok === undefined) return '?';
-  return ok ? 'ok' : 'FAIL';
+  if (ok) return 'ok';
+  return code?.startsWith('optional_') === true ? 'warn' : 'FAIL';
 }

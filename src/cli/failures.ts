@@ -69,12 +69,18 @@ export function failureOfReceipt(receipt: Receipt): Failure | null {
   return /\b401\b|unauthori[sz]ed|\bexpired\b|\brevoked\b/i.test(error.message) ? UNAUTHORIZED : MISSING_PERMISSION;
 }
 
-/** Three things close it: no grant, no rule, or a rule that forbids. An allow rule helps against the second only. */
+/** No grant, no rule, rules for others, or a rule that forbids. An allow rule does not help against all of them. */
 function failureOfBlock({ verdict, error, capability, operator }: Receipt): Failure | null {
   if (/\bno grant\b|\bnot granted\b/.test(error?.message ?? verdict?.reason ?? '')) {
     return {
       cause: 'BLOCK: an operator has exactly what it was granted, and this it was not.',
       fix: `fibric capabilities grant ${capability ?? '<capability>'} --operator ${operator ?? '<name>'}`,
+    };
+  }
+  if (/\bapply to other operators\b/.test(error?.message ?? verdict?.reason ?? '')) {
+    return {
+      cause: 'BLOCK: the rules for it apply to other operators, and this one has none.',
+      fix: 'Name one they apply to with --operator, or add an allow rule and re-run `fibric policy apply`.',
     };
   }
   return verdict?.rule == null ? BLOCKED : null;

@@ -11,6 +11,7 @@ import { addEvents } from './commands/events.ts';
 import { addPolicy } from './commands/policy.ts';
 import { addRead } from './commands/read.ts';
 import { addReceipts } from './commands/receipts.ts';
+import { addTenants, addTokens } from './commands/tenants.ts';
 import { addBackfill, addWebhooks } from './commands/webhooks.ts';
 import type { CliContext } from './context.ts';
 import { errorDocument, explain, interrupted, toCliError } from './errors.ts';
@@ -49,6 +50,8 @@ export function createProgram(cli: Cli): Command {
     addRead,
     addWebhooks,
     addBackfill,
+    addTenants,
+    addTokens,
     addCompletion,
   ])
     add(program, cli);

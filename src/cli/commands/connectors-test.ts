@@ -53,7 +53,7 @@ export function addConnectorsTest(connectors: Command, cli: Cli): void {
     options: [
       option('--connection <name>', 'which one, where there are several'),
       option('--args <json>', 'what the tool is given'),
-      option('--operator <name>', 'as whom: its grants count (default: one that has the capability)'),
+      option('--operator <name>', 'as whom: its grants count (default: connector-test, which needs none)'),
       option('--key <key>', 'idempotency key of a live test (default: made of tool and arguments)'),
       option('--live', 'carry it out'),
       option('--contract', 'check webhooks, signature, polling, permissions and budget'),

@@ -47,6 +47,8 @@ const LISTS: Readonly<Record<string, string>> = {
   events: 'fibric events ls',
   receipts: 'fibric receipts ls',
   approvals: 'fibric approvals ls',
+  tenants: 'fibric tenants ls',
+  tokens: 'fibric tokens ls',
 };
 
 function missingHint(path: string): string | null {

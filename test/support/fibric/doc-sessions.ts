@@ -3,13 +3,23 @@
  * after the other in one world, and written down as it went.
  *
  * A block is `$ command` lines with what they print. Known: quotes, `NAME=value` before a command, `< file` of FILES, a
- * trailing backslash, `echo $?`. A tail that would go on is shown some events and ended by Ctrl-C.
+ * `> file` (what goes there is not shown), a trailing backslash, `echo $?`. A tail that would go on is shown some events and ended by Ctrl-C.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type FakeApi, openFakeApi } from './fake-api.ts';
-import { API_KEY, eventOf, LIMITED_KEY, POLICY_YAML, READING_KEY, REVOKED_KEY, receiptOf, TOKEN } from './fixtures.ts';
+import {
+  ADMIN_TOKEN,
+  API_KEY,
+  eventOf,
+  LIMITED_KEY,
+  POLICY_YAML,
+  READING_KEY,
+  REVOKED_KEY,
+  receiptOf,
+  TOKEN,
+} from './fixtures.ts';
 import { runInProcess } from './run.ts';
 
 const FILES: Readonly<Record<string, string>> = {
@@ -111,7 +121,7 @@ function commandOf(part: string): string {
 async function output(typed: string, world: World): Promise<string> {
   if (typed === 'echo $?') return `${world.lastCode}\n`;
   const { api, home } = world;
-  const { env, args, stdin } = parseCommand(typed.replaceAll(/\\\n\s*/g, ''));
+  const { env, args, stdin, toFile } = parseCommand(typed.replaceAll(/\\\n\s*/g, ''));
   const stop = new AbortController();
   const endless = args[1] === 'tail' && !args.includes('--max') && !args.includes('--no-follow');
   const stream = args[0] === 'events' ? api.events : api.receipts;
@@ -136,23 +146,25 @@ async function output(typed: string, world: World): Promise<string> {
       stream.publish(args[0] === 'events' ? eventOf(n) : receiptOf({ id: `rc_${n}`, idempotency_key: `key-${n}` }));
     }
   }
-  const { code, transcript } = await run;
+  const { code, transcript, notes } = await run;
   world.lastCode = code;
-  return `${transcript}${endless ? '^C\n' : ''}`
+  return `${toFile ? notes : transcript}${endless ? '^C\n' : ''}`
     .replaceAll(api.endpoint, ENDPOINT)
     .replaceAll(`${home}/credentials`, '~/.fibric/credentials')
     .replaceAll(`${home}/`, './');
 }
 
-function parseCommand(line: string): { env: Record<string, string>; args: string[]; stdin: string } {
+function parseCommand(line: string): { env: Record<string, string>; args: string[]; stdin: string; toFile: boolean } {
   const words = [...line.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, plain]) => quoted ?? (plain as string));
   const env: Record<string, string> = {};
   while (/^[A-Z_]+=/.test(words[0] ?? '')) {
     const [name, ...value] = (words.shift() as string).split('=');
-    env[name as string] = value.join('=');
+    env[name as string] = value.join('=').replace('$CN_ADMIN_TOKEN', ADMIN_TOKEN);
   }
+  const into = words.indexOf('>');
+  if (into !== -1) words.splice(into);
   const arrow = words.indexOf('<');
   const stdin = arrow === -1 ? '' : FILES[words[arrow + 1] ?? ''];
   if (words[0] !== 'fibric' || stdin === undefined) throw new Error(`no session can be made of: ${line}`);
-  return { env, args: words.slice(1, arrow === -1 ? undefined : arrow), stdin };
+  return { env, args: words.slice(1, arrow === -1 ? undefined : arrow), stdin, toFile: into !== -1 };
 }

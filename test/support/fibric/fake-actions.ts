@@ -10,6 +10,7 @@ export function tryAction(body: Json, connector: Json | undefined, world: World)
   const capability = tool === null ? String(body['capability']) : capabilityOf(tool);
   const one = connector ?? world.connectors.find(({ name }) => name === body['connection']);
   if (one === undefined) throw new Refusal(404, 'not_found', 'no such connector');
+  const operator = typeof body['operator'] === 'string' ? body['operator'] : 'connector-test';
   const wrong = problemsOf(args);
   const answer = (outcome: string, fields: Json, status = 200): Answer =>
     tool === null
@@ -20,7 +21,7 @@ export function tryAction(body: Json, connector: Json | undefined, world: World)
       : {
           status,
           body: {
-            ...{ object: 'connector_test', connector: one['id'], tool, capability, mode, operator: 'triage-analyst' },
+            ...{ object: 'connector_test', connector: one['id'], tool, capability, mode, operator },
             ...{ verdict: null, outcome, policy: null, command_id: null, receipt: null, problems: [], ...fields },
           },
         };
@@ -35,7 +36,7 @@ export function tryAction(body: Json, connector: Json | undefined, world: World)
     const reason = decision === 'BLOCK' ? closed : 'a rule allows it';
     return answer(decision === 'BLOCK' ? 'refused' : 'dry_run', { verdict: { decision, rule, reason }, policy });
   }
-  const common = { capability, mode, idempotency_key: key, verdict, policy };
+  const common = { capability, mode, operator, idempotency_key: key, verdict, policy };
   const disposed = (fields: Json): Answer => {
     const receipt = receiptOf({ ...common, ...fields });
     const told = receipt['verdict'] as Json;

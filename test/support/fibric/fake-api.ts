@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { parseHeaders } from './fake-http.ts';
 import { routes } from './fake-routes.ts';
 import { FakeStream } from './fake-stream.ts';
-import { type Json, READ_ONLY_TOKEN, TOKEN } from './fixtures.ts';
+import { ADMIN_TOKEN, type Json, READ_ONLY_TOKEN, TOKEN } from './fixtures.ts';
 
 export interface Asked {
   readonly method: string;
@@ -44,6 +44,8 @@ export interface World {
   grants: { operator: string; capability: string }[];
   approvals: Json[];
   parked: Json[];
+  tenants: Json[];
+  tokens: Json[];
   resolved: Json[];
   /** True: whoever is blocked is so because nothing was granted. */
   ungranted: boolean;
@@ -93,6 +95,8 @@ export async function openFakeApi(): Promise<FakeApi> {
     grants: [],
     approvals: [],
     parked: [],
+    tenants: [],
+    tokens: [],
     resolved: [],
     ungranted: false,
   };
@@ -131,6 +135,10 @@ export async function openFakeApi(): Promise<FakeApi> {
 function authorize({ path, headers, method }: Asked): true {
   const token = headers['authorization']?.replace(/^Bearer /, '');
   if (token === undefined) throw new Refusal(401, 'key_missing', 'there is no Authorization header');
+  if (token === ADMIN_TOKEN) {
+    if (/^\/v1\/(?:tenants|tokens)\b/.test(path)) return true;
+    throw new Refusal(403, 'insufficient_scope', 'the admin token is for tenants and their tokens only');
+  }
   if (token !== TOKEN && token !== READ_ONLY_TOKEN) throw new Refusal(401, 'key_invalid', 'no such token exists');
   if (token === READ_ONLY_TOKEN && method !== 'GET') {
     throw new Refusal(403, 'insufficient_scope', `the token lacks the scope for ${method} ${path}`);

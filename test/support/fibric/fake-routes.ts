@@ -5,7 +5,7 @@ import { tryAction } from './fake-actions.ts';
 import { type Answer, type Asked, type FakeApi, Refusal, type World } from './fake-api.ts';
 import { installConnector } from './fake-connectors.ts';
 import { matchesGlob, pageOf } from './fake-http.ts';
-import { CAPABILITY_NAMES, IDENTITY, type Json, LISTING, NOW, receiptOf } from './fixtures.ts';
+import { CAPABILITY_NAMES, IDENTITY, type Json, LISTING, NEW_TOKEN, NOW, receiptOf } from './fixtures.ts';
 
 type Handler = (asked: Asked, ids: readonly string[], world: World, api: Streams) => Answer;
 type Streams = Pick<FakeApi, 'events' | 'receipts'>;
@@ -154,6 +154,46 @@ const TABLE: readonly (readonly [method: string, path: RegExp, handler: Handler]
     /^\/v1\/approvals\/([^/]+)\/(approve|reject)$/,
     (_, [id, verb], world) => ok(answered(approval(world, id), verb === 'approve')),
   ],
+  ['GET', /^\/v1\/tenants$/, (asked, _, world) => list(world.tenants, asked)],
+  [
+    'POST',
+    /^\/v1\/tenants$/,
+    (asked, _, world) => {
+      const { id = 't_5c21', name, reseller_id = null } = asked.body as Json;
+      const made = { object: 'tenant', id, name, reseller_id, created_at: NOW };
+      world.tenants.push(made);
+      return { status: 201, body: made };
+    },
+  ],
+  [
+    'POST',
+    /^\/v1\/(?:tenants\/([^/]+)\/)?tokens$/,
+    (asked, [tenant], world) => {
+      const { name, scopes, expires_at = null } = asked.body as Json;
+      const made = {
+        ...{ object: 'api_key', id: `key_${world.tokens.length + 1}a2b`, tenant_id: tenant ?? 't_acme', name },
+        ...{ scopes: expanded(scopes as readonly string[]), hint: `…${NEW_TOKEN.slice(-4)}`, status: 'active' },
+        ...{ workspace_id: null, created_at: NOW, expires_at, last_used_at: null },
+      };
+      world.tokens.push(made);
+      return { status: 201, body: { ...made, token: NEW_TOKEN } };
+    },
+  ],
+  [
+    'GET',
+    /^\/v1\/(?:tenants\/([^/]+)\/)?tokens$/,
+    (asked, [tenant = 't_acme'], world) =>
+      list(
+        world.tokens.filter((one) => one['tenant_id'] === tenant),
+        asked,
+      ),
+  ],
+  [
+    'DELETE',
+    /^\/v1\/tokens\/([^/]+)$/,
+    (_, [id], world) =>
+      ok(Object.assign(world.tokens.find((one) => one['id'] === id) ?? missing('token'), { status: 'revoked' })),
+  ],
   ['GET', /^\/v1\/parked$/, (asked, _, world) => list(world.parked, asked)],
   [
     'GET',
@@ -167,9 +207,18 @@ export function routes(asked: Asked, world: World, api: Streams): Answer {
   for (const [method, path, handler] of TABLE) {
     const match = path.exec(asked.path);
     if (match === null || method !== asked.method) continue;
-    return handler(asked, match.slice(1).map(decodeURIComponent), world, api);
+    const ids = match.slice(1).map((id: string | undefined) => (id === undefined ? id : decodeURIComponent(id)));
+    return handler(asked, ids as string[], world, api);
   }
   return missing('route');
+}
+
+/** As the API does; the presets that the tests name. */
+function expanded(scopes: readonly string[]): readonly string[] {
+  const presets: Record<string, readonly string[]> = {
+    read_only: ['events:read', 'connectors:read', 'actions:read', 'receipts:read', 'policies:read'],
+  };
+  return scopes.flatMap((scope) => presets[scope] ?? [scope]);
 }
 
 function missing(what: string): never {

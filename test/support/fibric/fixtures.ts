@@ -2,6 +2,8 @@
 export const NOW = '2026-01-31T12:00:00.000Z';
 export const NOW_MS = Date.parse(NOW);
 export const TOKEN = 'sk_live_CanaryTokenCanaryTokenCanaryTokenCanary1';
+export const ADMIN_TOKEN = 'sk_live_AdminAdminAdminAdminAdminAdminAdminAdmin';
+export const NEW_TOKEN = 'sk_live_NewNewNewNewNewNewNewNewNewNewNewNewNewN';
 export const READ_ONLY_TOKEN = 'sk_live_ReadOnlyReadOnlyReadOnlyReadOnlyReadOnly';
 /** Keys of Kustomer are JSON web tokens. What they may do stands in the second part, as the tests read it. */
 export const API_KEY = 'eyJhbGciOiJIUzI1NiJ9.Y2FuYXJ5LWZ1bGwta2V5.c2lnbmF0dXJl';

@@ -29,7 +29,8 @@ describe('writing', () => {
   it('says what is missing: a rule, or a grant, which no rule makes up for', async () => {
     const { api, fibric } = await installed();
     api.world.ungranted = true;
-    for (const line of [`${SEND} --live`, `connectors test cn-kustomer note.write ${NOTE}`]) {
+    const test = `connectors test cn-kustomer note.write --operator triage-analyst ${NOTE}`;
+    for (const line of [`${SEND} --live`, test]) {
       const run = await fibric(line);
       expect(run.code).toBe(EXIT.blocked);
       expect(run.out).toContain('next: fibric capabilities grant conversation.note.write --operator triage-analyst');
