@@ -170,6 +170,12 @@ export const SETTINGS = {
     'Bound of the ledger in memory per partition of the commands, in bytes; full = the partition takes no command until there is room.',
     integer(2 ** 24, 2 ** 36),
   ),
+  createsPerCustomer: setting(
+    'CREATES_PER_CUSTOMER_MINUTE',
+    '120',
+    'Notes and messages that one process creates for one customer in a minute; Kustomer takes 120 of each of its callers.',
+    integer(1, 1_000_000),
+  ),
   batchRecords: setting('PROCESS_BATCH_RECORDS', '1000', 'Most raw records in one transaction.', integer(1, 10_000)),
   paceMs: setting(
     'PROCESS_PACE_MS',

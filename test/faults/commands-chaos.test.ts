@@ -8,7 +8,7 @@ import { expect, it } from 'vitest';
 import { type ChaosOptions, runChaos } from '../support/commands-chaos/run.ts';
 
 const SMALL = { conversations: 200, each: 10, happenings: 6, deadlineMs: 60_000 };
-const WHOLE = { conversations: 1000, each: 20, happenings: 24, deadlineMs: 900_000 };
+const WHOLE = { conversations: 1000, each: 20, happenings: 20, deadlineMs: 900_000 };
 
 const size: Omit<ChaosOptions, 'seed'> = process.env['CHAOS_SIZE'] === 'whole' ? WHOLE : SMALL;
 const seeds = (process.env['SOAK_SEEDS'] ?? '1').split(',');

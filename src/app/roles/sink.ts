@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { type OwnerObserver, OwnerWorker } from '../../kafka/owner-worker.ts';
 import type { Log } from '../../kafka/port.ts';
 import { receiptsTopic, topicNames } from '../../kafka/topics.ts';
+import { PACE_LIMITS } from '../../sinks/pace/customer-pace.ts';
 import { startQuotaKeeper } from '../../sinks/quota/keeper.ts';
 import type { SinkSettings } from '../../sinks/runner/ports.ts';
 import { SINK_DEFAULTS, Sink } from '../../sinks/runner/sink.ts';
@@ -98,6 +99,7 @@ export async function startSinkRole(options: SinkRoleOptions): Promise<SinkRole>
       drainMs: settings.shutdownMs * DRAIN_SHARE,
       retentionMs: settings.ledgerRetentionMs,
       stateMaxBytes: settings.ledgerMaxBytes,
+      pace: { ...PACE_LIMITS, creates: settings.createsPerCustomer },
       ...options.sink,
     },
   });

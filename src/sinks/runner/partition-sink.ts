@@ -9,6 +9,7 @@
  * D4 after a failed commit, and after that time, everything is given up as it is: connections are closed, nothing is told
  *    any more. What is not known then is read back by the next owner
  * D5 what a write was decided on is durable before the write, where the action says so (C14)
+ * D6 what creates something for a customer has a place in that customer's pace, or waits for one with its lane and no other
  */
 import { aborted } from '../../base/aborted.ts';
 import { CodedError } from '../../base/errors.ts';
@@ -26,8 +27,11 @@ import type { Lanes, Ticket, Turn } from '../lanes.ts';
 import type { Basis } from '../ledger/entry.ts';
 import { hasRoom } from '../ledger/retention.ts';
 import type { LifecycleEffect, LifecycleEvent, PolicyDecision, ReceiptFacts } from '../lifecycle/events.ts';
-import type { Life } from '../lifecycle/life.ts';
+import type { Life, Phase } from '../lifecycle/life.ts';
+import type { CallOutcome } from '../lifecycle/outcome.ts';
 import { newLife, step } from '../lifecycle/step.ts';
+import { createdFor, customerTold } from '../pace/creates.ts';
+import type { CustomerPace, Place } from '../pace/customer-pace.ts';
 import { policyDecision } from '../policy-gate.ts';
 import { LimitPlace, RESERVE_TIMEOUT_MS } from '../quota/limit-place.ts';
 import { type Admission, admit, type CommandWork, type Decoded } from './admit.ts';
@@ -37,7 +41,7 @@ import { LedgerView, PROGRESS_KEY } from './ledger-view.ts';
 import { Outbox } from './outbox.ts';
 import type { SinkDeps } from './ports.ts';
 import { finishedReceipt, refusalReceipt, type SentTimes } from './receipts.ts';
-import { type Asking, carryOut, lookBack } from './vendor.ts';
+import { type Asking, type Called, carryOut, lookBack } from './vendor.ts';
 import { Wakeup } from './wakeup.ts';
 
 /** Records decoded and offered before anybody else has a turn. */
@@ -74,6 +78,7 @@ export type LaneWork = CommandWork | AnswerWork;
 /** What the partitions of one process share. */
 export interface Shared extends SinkDeps {
   readonly lanes: Lanes<LaneWork>;
+  readonly pace: CustomerPace;
   /** Gives turns to whoever can start. */
   readonly pump: () => void;
 }
@@ -87,6 +92,8 @@ export class PartitionSink {
   readonly #works = new Map<number, AtWork>();
   /** Of them those that have not had their turn. */
   readonly #ahead = new Set<number>();
+  /** Places in the pace of their customers, of those that may create something. */
+  readonly #creates = new Map<number, Place>();
   readonly #underWay = new Set<Promise<void>>();
   readonly #calls: Deadlines;
   /** Something came to its end, or came in. */
@@ -145,7 +152,9 @@ export class PartitionSink {
     if (this.#isStopping) return;
     try {
       const before = this.#works.get(ticket.offset);
-      if (resumed && before !== undefined) this.#resume(before, ticket);
+      const isBegun = before !== undefined && !this.#ahead.has(ticket.offset);
+      if (!('answer' in work) && this.#mustWait(work, ticket, isBegun ? before.life.phase.kind : null)) return;
+      if (resumed && isBegun) this.#resume(before, ticket);
       else if ('answer' in work) this.#answer(work, ticket);
       else {
         this.#begin(work, ticket);
@@ -154,6 +163,40 @@ export class PartitionSink {
     } catch (error) {
       this.#fail(error); // ours; whoever asked for turns may be another partition
     }
+  }
+
+  /** D6. What calls nothing now, such as a copy or a reading back, needs no place. */
+  #mustWait(work: CommandWork, ticket: Ticket, phase: Phase['kind'] | null): boolean {
+    const { lanes, pace } = this.#shared;
+    const { live, command, connection } = work;
+    const { partition, offset } = ticket;
+    const target = createdFor(command, connection.connectionId);
+    if (target === null || live.mode !== 'live' || this.#creates.has(offset)) return false;
+    if (phase !== null && phase !== 'deferred') return false;
+    if (live.deadlineMs !== null && this.#nowMs > live.deadlineMs) return false;
+    const kind = this.#ledger.get(live.identity, this.#nowMs)?.kind;
+    if (kind === 'done' || kind === 'parked' || kind === 'held') return false;
+    const asked = pace.take(target, `${partition}/${offset}`, this.#nowMs);
+    if (asked.kind === 'place') {
+      this.#creates.set(offset, asked.place);
+      return false;
+    }
+    // At its deadline it is told that it has passed.
+    lanes.backOff(ticket, Math.min(asked.untilMs, (live.deadlineMs ?? Infinity) + 1));
+    return true;
+  }
+
+  #notePlace({ work, ticket }: AtWork): void {
+    const place = this.#creates.get(ticket.offset);
+    const target = createdFor(work.command, work.connection.connectionId);
+    if (place !== undefined) place.used(this.#nowMs);
+    else if (target !== null) this.#shared.pace.count(target, this.#nowMs);
+  }
+
+  /** Nothing was created, or is going to be before it asks again. */
+  #leavePlace(offset: number): void {
+    this.#creates.get(offset)?.unused();
+    this.#creates.delete(offset);
   }
 
   #begin(work: CommandWork, ticket: Ticket): void {
@@ -379,6 +422,7 @@ export class PartitionSink {
         this.#track(this.#readBack(atWork, effect.ask));
         break;
       case 'wait':
+        this.#leavePlace(atWork.ticket.offset);
         lanes.backOff(atWork.ticket, effect.untilMs);
         pump();
         break;
@@ -386,6 +430,7 @@ export class PartitionSink {
         this.#finish(atWork, effect);
         break;
       case 'abandon':
+        this.#leavePlace(atWork.ticket.offset);
         this.#works.delete(atWork.ticket.offset);
         if (effect.change !== null) this.#outbox.stage({ change: effect.change });
         // L6: the ledger says that there is an owner after us.
@@ -397,6 +442,7 @@ export class PartitionSink {
 
   #finish(atWork: AtWork, { change, receipt }: Effect<'finish'>): void {
     this.#works.delete(atWork.ticket.offset);
+    this.#leavePlace(atWork.ticket.offset);
     const afterwards = atWork.place.atEnd(atWork.life.attempts);
     if (afterwards !== undefined) this.#outbox.stage({ afterwards });
     // Before the lane goes on, and before the progress says so.
@@ -517,6 +563,7 @@ export class PartitionSink {
       if (called.wrote !== null) this.#note(atWork, called.wrote);
       return called.outcome;
     });
+    this.#noteLimit(atWork, outcome);
     const { connection } = atWork.work;
     if (outcome.kind === 'applied' && !outcome.unchanged) this.#shared.observer.succeeded?.(connection);
     if (outcome.kind === 'ambiguous') this.#shared.observer.ambiguous?.(connection);
@@ -524,9 +571,20 @@ export class PartitionSink {
   }
 
   #asking({ connection }: CommandWork, client: KustomerClient, signal: AbortSignal) {
-    const { observer } = this.#shared;
+    const { observer, pace } = this.#shared;
     const faulted: Asking['faulted'] = (fault, message) => observer.faulted?.(connection, fault, message);
-    return { client, signal, faulted, nowMs: () => this.#nowMs };
+    const heard: Asking['heard'] = (body) => {
+      const told = customerTold(body);
+      if (told !== undefined) pace.learn(connection.connectionId, told.conversationId, told.customerId);
+    };
+    return { client, signal, heard, faulted, nowMs: () => this.#nowMs };
+  }
+
+  /** Kustomer tells with the same 429 of all its limits; who waits a little for another's is not wrong by much. */
+  #noteLimit({ work }: AtWork, outcome: CallOutcome): void {
+    const isLimit = outcome.kind === 'retry_later' && outcome.code === 'kustomer_rate_limited';
+    const target = createdFor(work.command, work.connection.connectionId);
+    if (isLimit && outcome.retryAtMs !== null && target !== null) this.#shared.pace.refused(target, outcome.retryAtMs);
   }
 
   /** D5. Resolves also when the call is given up: nothing is sent then. */
@@ -539,8 +597,9 @@ export class PartitionSink {
     await Promise.race([promise, aborted(signal)]);
   }
 
-  #note(atWork: AtWork, { basis, atMs }: { readonly basis: Basis | null; readonly atMs: number }): void {
+  #note(atWork: AtWork, { basis, atMs, creates }: NonNullable<Called['wrote']>): void {
     atWork.basis = basis;
+    if (creates) this.#notePlace(atWork);
     atWork.sent = { firstSentAtMs: atWork.sent.firstSentAtMs ?? atMs, lastSentAtMs: atMs };
   }
 
@@ -595,6 +654,9 @@ export class PartitionSink {
     settled.abort();
     for (const atWork of this.#works.values()) this.#tell(atWork, { kind: 'lost' });
     this.#works.clear();
+    // Other partitions of this process go on, and nobody knows what came of these.
+    for (const place of this.#creates.values()) place.used(this.#nowMs);
+    this.#creates.clear();
     this.#calls.giveUp();
     await Promise.all(this.#underWay);
   }

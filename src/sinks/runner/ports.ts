@@ -13,6 +13,7 @@ import type { AnswerMac } from '../answers/mac.ts';
 import type { LaneLimits } from '../lanes.ts';
 import type { LifecycleConfig } from '../lifecycle/config.ts';
 import type { ConnectionFault } from '../outcome.ts';
+import type { PaceLimits } from '../pace/customer-pace.ts';
 import type { SinkQuota } from '../quota/port.ts';
 
 export interface SinkConnections {
@@ -71,6 +72,8 @@ export interface SinkSettings {
   readonly retentionMs: number;
   /** The `stateMaxBytes` of the owner worker. */
   readonly stateMaxBytes: number;
+  /** What Kustomer lets us create for one customer. */
+  readonly pace: PaceLimits;
 }
 
 export interface SinkDeps {

@@ -7,6 +7,7 @@ import type { OwnedPartition } from '../../kafka/owner-worker.ts';
 import { LANE_LIMITS, Lanes } from '../lanes.ts';
 import { LEDGER_RETENTION_MS } from '../ledger/retention.ts';
 import { LIFECYCLE_DEFAULTS } from '../lifecycle/config.ts';
+import { CustomerPace, PACE_LIMITS } from '../pace/customer-pace.ts';
 import { type LaneWork, PartitionSink, type Shared } from './partition-sink.ts';
 import type { SinkDeps, SinkSettings } from './ports.ts';
 
@@ -19,6 +20,7 @@ export const SINK_DEFAULTS: SinkSettings = {
   approvalTtlMs: APPROVAL_TTL_MS,
   retentionMs: LEDGER_RETENTION_MS,
   stateMaxBytes: 2 ** 28,
+  pace: PACE_LIMITS,
 };
 
 export class Sink {
@@ -30,7 +32,8 @@ export class Sink {
 
   constructor(deps: SinkDeps) {
     this.#lanes = new Lanes(deps.settings.lanes);
-    this.#shared = { ...deps, lanes: this.#lanes, pump: () => this.#pump() };
+    const pace = new CustomerPace(deps.settings.pace);
+    this.#shared = { ...deps, lanes: this.#lanes, pace, pump: () => this.#pump() };
   }
 
   get counts(): Lanes<LaneWork>['counts'] {

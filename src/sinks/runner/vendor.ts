@@ -30,6 +30,8 @@ export interface Asking {
   readonly maySend: () => boolean;
   /** Closes the connection. */
   readonly signal: AbortSignal;
+  /** Told each answer with a body. */
+  readonly heard?: (body: unknown) => void;
   /** Told what is wrong with the connection as a whole, whichever request it was that learned it. */
   readonly faulted: (fault: ConnectionFault, message: string) => void;
 }
@@ -37,7 +39,7 @@ export interface Asking {
 /** `wrote`: the write itself was handed over, with what it was decided on. */
 export interface Called {
   readonly outcome: CallOutcome;
-  readonly wrote: { readonly basis: Basis | null; readonly atMs: number } | null;
+  readonly wrote: { readonly basis: Basis | null; readonly atMs: number; readonly creates: boolean } | null;
   /** Of the write something may have reached Kustomer. */
   readonly left: boolean;
 }
@@ -60,7 +62,7 @@ export async function carryOut(
     return { outcome: { kind: 'refused', code: step.code, message: step.message }, wrote: null, left: false };
   }
   if (step.basis !== null) await asking.decided?.(step.basis);
-  const wrote = { basis: step.basis, atMs: asking.nowMs() };
+  const wrote = { basis: step.basis, atMs: asking.nowMs(), creates: step.request.method === 'POST' };
   const answer = await request(step, asking);
   return { outcome: outcomeOf(answer), wrote, left: answer.kind !== 'not_sent' };
 }
@@ -99,12 +101,13 @@ function isAsk(move: { readonly do: string }): move is Ask {
 
 async function request(
   { request, link = null }: Pick<Ask, 'request'> & { readonly link?: string | null },
-  { client, waitMs, maySend, signal, faulted }: Asking,
+  { client, waitMs, maySend, signal, heard, faulted }: Asking,
 ): Promise<Outcome<unknown>> {
   const { path, query, ...rest } = request;
   const target = link === null ? { path, ...(query === undefined ? {} : { query }) } : { path: { link } };
   const outcome = await client.call({ ...rest, ...target, lane: 'writes', waitMs: waitMs(), maySend, signal });
   const { connectionFault, message } = judge(outcome);
+  if (outcome.kind === 'ok') heard?.(outcome.body);
   if (connectionFault !== null) faulted(connectionFault, message);
   return outcome;
 }

@@ -21,6 +21,7 @@ export interface ChaosOptions {
   readonly conversations: number;
   /** Commands of each. */
   readonly each: number;
+  /** At most as many as `each`: between two of them every conversation has a command more. */
   readonly happenings: number;
   readonly deadlineMs: number;
   readonly tell?: (line: string) => void;
