@@ -78,6 +78,8 @@ interface Run {
   readonly noise: { readonly accepted: number; readonly perSecond: number; readonly refused: number } | null;
   readonly cores: number;
   readonly load1: number;
+  /** Of the processor, meanwhile. */
+  readonly transactions: { readonly perSecond: number; readonly meanMs: number };
 }
 
 interface Stage {
@@ -145,10 +147,11 @@ async function runPhase(stage: Stage, phase: Phase, round: number, seconds: numb
   const noise = phase === 'alone' ? null : startNoise(stage, phase, file('noisy'), seconds);
   try {
     if (noise !== null) await noise.begun();
-    const cpu = stage.running.cpuSeconds();
-    const startMs = performance.now();
+    const before = await usage(stage);
     const { sent, waited } = await stage.quiet.run({ rate: RATE, count: RATE * seconds, manifest: file('quiet') });
-    const cores = (stage.running.cpuSeconds() - cpu) / ((performance.now() - startMs) / 1000);
+    const after = await usage(stage);
+    const tookSeconds = (after.atMs - before.atMs) / 1000;
+    const transactions = after.transactions - before.transactions;
     const load1 = loadavg()[0] as number;
     return {
       phase,
@@ -158,12 +161,28 @@ async function runPhase(stage: Stage, phase: Phase, round: number, seconds: numb
       lateP99Ms: sent.late.p99Ms,
       refused: sent.attempts - sent.accepted,
       noise: noise === null ? null : await noise.outcome(),
-      cores,
+      cores: (after.cpuSeconds - before.cpuSeconds) / tookSeconds,
       load1,
+      transactions: {
+        perSecond: transactions / tookSeconds,
+        meanMs: ((after.inTransactionsSeconds - before.inTransactionsSeconds) / transactions) * 1000,
+      },
     };
   } finally {
     await noise?.stop();
   }
+}
+
+async function usage({ running }: Stage) {
+  const response = await fetch(`http://127.0.0.1:${PORT}/metrics`);
+  const metrics = await response.text();
+  const value = (name: string) => Number(new RegExp(`^${name} (\\S+)`, 'm').exec(metrics)?.[1] ?? Number.NaN);
+  return {
+    atMs: performance.now(),
+    cpuSeconds: running.cpuSeconds(),
+    transactions: value('cnk_process_transaction_seconds_count'),
+    inTransactionsSeconds: value('cnk_process_transaction_seconds_sum'),
+  };
 }
 
 interface Noise {
@@ -224,14 +243,15 @@ async function reportOf<T>(command: Running): Promise<T> {
   return JSON.parse(json) as T;
 }
 
-function line({ phase, round, latencyMs, lateP99Ms, refused, noise, cores, load1 }: Run): string {
+function line({ phase, round, latencyMs, lateP99Ms, refused, noise, cores, load1, transactions }: Run): string {
   const heard =
     noise === null
       ? ''
       : `; noise ${Math.round(noise.perSecond)}/s, ${noise.accepted} stored, ${noise.refused} refused`;
   return (
     `${phase} ${round}: p50 ${ms(latencyMs.p50Ms)}, p99 ${ms(latencyMs.p99Ms)}, max ${ms(latencyMs.maxMs)}${heard}; ` +
-    `quiet refused ${refused}, late p99 ${ms(lateP99Ms)}; cores ${cores.toFixed(2)}, load ${load1.toFixed(1)}`
+    `quiet refused ${refused}, late p99 ${ms(lateP99Ms)}; cores ${cores.toFixed(2)}, load ${load1.toFixed(1)}; ` +
+    `${Math.round(transactions.perSecond)} transactions/s of ${transactions.meanMs.toFixed(1)} ms`
   );
 }
 

@@ -89,7 +89,7 @@ async function fastifyRoute(): Promise<Server> {
       receivedAtMs: Date.now(),
     });
     if (decision.kind === 'refuse') return reply.code(decision.status).send();
-    await appender.append(decision.record);
+    await appender.append(decision.record, prepared.tenantId);
     return reply.code(200).send();
   });
   await app.ready();

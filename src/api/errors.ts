@@ -237,6 +237,7 @@ const FROM_HOUSE: Partial<Record<ErrorCode, ApiErrorCode>> = {
   log_unavailable: 'unavailable',
   registry_unavailable: 'unavailable',
   queue_full: 'unavailable',
+  share_full: 'unavailable',
   shutting_down: 'unavailable',
   restore_timeout: 'unavailable',
   commit_unknown: 'unavailable',

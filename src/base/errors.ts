@@ -55,6 +55,11 @@ export const ERROR_TABLE = {
     meaning: 'The state of one resource is larger than the state table can hold (65,535 bytes).',
   },
   queue_full: { disposition: 'wait', meaning: 'A bounded queue is full; try again after Retry-After.' },
+  share_full: {
+    disposition: 'wait',
+    meaning:
+      'One tenant holds its share of a bounded queue, the rest of which is for the others; try again after Retry-After.',
+  },
   registry_unavailable: { disposition: 'wait', meaning: 'The schema registry does not answer.' },
   schema_incompatible: {
     disposition: 'fatal',

@@ -1,38 +1,41 @@
 /**
- * Collects a request body in memory, within three bounds: its own limit, a budget shared by all open requests, and the
- * share of it that bodies of one connection may hold while nobody knows yet who sends them.
+ * Collects a request body in memory, within its own limit, a room for the bodies of all open requests of which each tenant
+ * has a fair share, and the part of it that bodies of one connection may hold while nobody knows yet who sends them.
  *
  * B1  `done` is called exactly once, with the body, a reason why there is none, or `gone` when the sender left.
- * B2  What is held counts against the budget until `release`; a refused body is no longer held.
+ * B2  What is held counts against the room until the caller gives it back; a refused body is no longer held.
  * B3  The rest of a refused body is read and thrown away, up to `maxDiscardBytes`, so that the sender gets to read
  *     the answer instead of a reset connection.
  * B4  Until a body is complete, and its signature can be looked at, it counts against its connection's share as well:
  *     whoever knows a path but no token can hold up that connection only, not the others.
  */
 import type { IncomingMessage } from 'node:http';
+import type { FairShares } from '../base/fair-shares.ts';
 
 export interface BodyLimits {
   readonly maxBodyBytes: number;
   readonly maxDiscardBytes: number;
 }
 
-/** Bytes of bodies held: by all requests not yet answered, or by the unfinished ones of one connection. */
+/** Bytes of the unfinished bodies of one connection. */
 export interface ByteBudget {
   heldBytes: number;
   readonly maxBytes: number;
 }
 
-export type BodyOutcome = Buffer | 'too_large' | 'budget_exhausted' | 'share_exhausted' | 'gone';
+export type BodyOutcome = Buffer | 'too_large' | 'no_room' | 'no_share' | 'unverified_full' | 'gone';
 
-export interface BodyBudgets {
-  readonly all: ByteBudget;
+export interface BodyRoom {
+  readonly tenantId: string;
+  /** Bytes of bodies of all requests not yet answered. */
+  readonly all: FairShares;
   readonly unverified: ByteBudget;
 }
 
 export function readBody(
   request: IncomingMessage,
   limits: BodyLimits,
-  { all, unverified }: BodyBudgets,
+  { tenantId, all, unverified }: BodyRoom,
   done: (outcome: BodyOutcome) => void,
 ): void {
   let chunks: Buffer[] | undefined;
@@ -47,20 +50,27 @@ export function readBody(
     done(outcome);
   };
 
+  /** Undefined when the chunk is held. */
+  const refusalOf = (chunk: Buffer): typeof refusal => {
+    if (bytes > limits.maxBodyBytes) return 'too_large';
+    if (unverified.heldBytes + chunk.length > unverified.maxBytes) return 'unverified_full';
+    const taken = all.take(tenantId, chunk.length);
+    if (taken !== 'taken') return taken === 'full' ? 'no_room' : 'no_share';
+    unverified.heldBytes += chunk.length;
+    return undefined;
+  };
+
   request.on('data', (chunk: Buffer) => {
     bytes += chunk.length;
     if (refusal !== undefined) {
       if (bytes > limits.maxDiscardBytes) settle(refusal);
       return;
     }
-    all.heldBytes += chunk.length;
-    unverified.heldBytes += chunk.length;
-    if (bytes > limits.maxBodyBytes) refusal = 'too_large';
-    else if (all.heldBytes > all.maxBytes) refusal = 'budget_exhausted';
-    else if (unverified.heldBytes > unverified.maxBytes) refusal = 'share_exhausted';
+    refusal = refusalOf(chunk);
     if (refusal !== undefined) {
-      all.heldBytes -= bytes;
-      unverified.heldBytes -= bytes;
+      const heldBytes = bytes - chunk.length;
+      all.give(tenantId, heldBytes);
+      unverified.heldBytes -= heldBytes;
       first = chunks = undefined;
     } else if (first === undefined) first = chunk;
     else if (chunks === undefined) chunks = [first, chunk];
@@ -72,7 +82,7 @@ export function readBody(
   });
   request.on('error', () => {
     if (refusal === undefined && !settled) {
-      all.heldBytes -= bytes;
+      all.give(tenantId, bytes);
       unverified.heldBytes -= bytes;
     }
     settle('gone');

@@ -6,9 +6,9 @@ import type { Append } from '../kafka/port.ts';
 export interface RawAppender {
   /**
    * Resolves when the log has the record with acks=all; rejects when it certainly or possibly has not. Rejects with
-   * `queue_full` at once when its bounded queue has no room.
+   * `queue_full` at once when its bounded queue has no room, with `share_full` when only this tenant has none.
    */
-  append(record: Append): Promise<void>;
+  append(record: Append, tenantId: string): Promise<void>;
 }
 
 export interface ConnectionLookup {

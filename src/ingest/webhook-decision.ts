@@ -41,6 +41,7 @@ export interface Admission {
 /** A connection with what every request would otherwise compute again. */
 export interface PreparedConnection {
   readonly connectionId: string;
+  readonly tenantId: string;
   readonly orgId: string | null;
   readonly keys: readonly HmacKey[];
   readonly origin: OriginHeaders;
@@ -49,6 +50,7 @@ export interface PreparedConnection {
 export function prepareConnection(connection: ConnectionWithTokens): PreparedConnection {
   return {
     connectionId: connection.connectionId,
+    tenantId: connection.tenantId,
     orgId: connection.orgId,
     keys: connection.webhookTokens.map((token) => signingKey(token.reveal())),
     origin: originHeaders(connection, 'webhook'),

@@ -5,11 +5,13 @@
  * H2  Every request gets one answer within `appendTimeoutMs` of its last byte, whatever the log does.
  * H3  Open requests and the bytes they hold are bounded; beyond the bounds the answer is 503.
  *     Of the bytes, one connection's bodies hold at most half before their signature is verified (body-reader.ts, B4).
+ *     Of both, each tenant has a fair share (fair-shares.ts): one tenant's flood is refused while there is room for others.
  * H4  Bytes handed to the appender count as held until it settles, also when the sender was told 503 meanwhile.
  */
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { hasCode } from '../base/errors.ts';
+import { createFairShares } from '../base/fair-shares.ts';
 import type { ConnectionWithTokens } from '../fibric/connection.ts';
 import { SIGNATURE_HEADER } from '../kustomer/signature.ts';
 import { answerAccepted, answerError } from './answer.ts';
@@ -71,6 +73,12 @@ const NO_ROOM: Refusal = {
   code: 'queue_full',
   message: 'too many deliveries are waiting',
 };
+const NO_SHARE: Refusal = {
+  kind: 'refuse',
+  status: 503,
+  code: 'share_full',
+  message: "too many of the tenant's deliveries are waiting",
+};
 const NOT_STORED: Refusal = {
   kind: 'refuse',
   status: 503,
@@ -83,10 +91,10 @@ export function createWebhookHandler(options: HandlerOptions): WebhookHandler {
   const tally = createTally(options);
   const prepared = new WeakMap<ConnectionWithTokens, PreparedConnection>();
   const unverified = new WeakMap<PreparedConnection, ByteBudget>();
-  const budget: ByteBudget = { heldBytes: 0, maxBytes: options.maxHeldBytes };
+  const bodies = createFairShares(options.maxHeldBytes);
+  const open = createFairShares(options.maxOpenRequests);
   const limits = { maxBodyBytes, maxDiscardBytes: 8 * maxBodyBytes };
   let shuttingDown = false;
-  let openRequests = 0;
   let failedSinceAck = 0;
   let lastAckAtMs: number | null = null;
   let lastFailureAtMs: number | null = null;
@@ -109,33 +117,38 @@ export function createWebhookHandler(options: HandlerOptions): WebhookHandler {
     if (!response.destroyed) answerError(response, refusal, { requestId, retryAfterS: options.retryAfterS, close });
   }
 
-  function append(response: ServerResponse, acceptance: Acceptance, connectionId: string, bytes: number): void {
+  function append(response: ServerResponse, acceptance: Acceptance, by: PreparedConnection, bytes: number): void {
+    const { connectionId, tenantId } = by;
     let answered = false;
     const fail = (refusal: Refusal): void => {
       if (answered) return;
       answered = true;
-      openRequests -= 1;
-      failedSinceAck += 1;
-      lastFailureAtMs = nowMs();
-      refuse(response, refusal, null);
+      open.give(tenantId, 1);
+      const isOneTenants = refusal === NO_SHARE;
+      if (!isOneTenants) {
+        failedSinceAck += 1;
+        lastFailureAtMs = nowMs();
+      }
+      refuse(response, refusal, isOneTenants ? connectionId : null);
     };
     const timer = setTimeout(fail, options.appendTimeoutMs, NOT_STORED);
-    appender.append(acceptance.record).then(
+    appender.append(acceptance.record, tenantId).then(
       () => {
         clearTimeout(timer);
-        budget.heldBytes -= bytes;
+        bodies.give(tenantId, bytes);
         failedSinceAck = 0;
         lastAckAtMs = nowMs();
         if (answered) return;
         answered = true;
-        openRequests -= 1;
+        open.give(tenantId, 1);
         tally.accepted(acceptance, connectionId, bytes);
         if (!response.destroyed) answerAccepted(response, shuttingDown);
       },
       (error: unknown) => {
         clearTimeout(timer);
-        budget.heldBytes -= bytes;
+        bodies.give(tenantId, bytes);
         if (hasCode(error, 'queue_full')) return fail(NO_ROOM);
+        if (hasCode(error, 'share_full')) return fail(NO_SHARE);
         tally.appendFailed(error, connectionId);
         fail(NOT_STORED);
       },
@@ -152,10 +165,10 @@ export function createWebhookHandler(options: HandlerOptions): WebhookHandler {
       receivedAtMs: nowMs(),
     });
     if (decision.kind === 'append') {
-      append(response, decision, connection.connectionId, body.length);
+      append(response, decision, connection, body.length);
     } else {
-      budget.heldBytes -= body.length;
-      openRequests -= 1;
+      bodies.give(connection.tenantId, body.length);
+      open.give(connection.tenantId, 1);
       refuse(response, decision, connection.connectionId);
     }
   }
@@ -177,21 +190,24 @@ export function createWebhookHandler(options: HandlerOptions): WebhookHandler {
       refuse(response, admitted, connection === undefined ? null : connectionId, close);
       return;
     }
-    if (openRequests >= options.maxOpenRequests) {
-      refuse(response, NO_ROOM, null);
+    const { tenantId } = admitted.connection;
+    const taken = open.take(tenantId, 1);
+    if (taken !== 'taken') {
+      if (taken === 'full') refuse(response, NO_ROOM, null);
+      else refuse(response, NO_SHARE, connectionId);
       return;
     }
-    openRequests += 1;
     const share = unverified.get(admitted.connection) as ByteBudget;
-    readBody(request, limits, { all: budget, unverified: share }, (body) => {
+    readBody(request, limits, { tenantId, all: bodies, unverified: share }, (body) => {
       if (typeof body !== 'string') {
         received(request, response, admitted.connection, body);
         return;
       }
-      openRequests -= 1;
+      open.give(tenantId, 1);
       if (body === 'gone') tally.abandoned();
-      else if (body === 'budget_exhausted') refuse(response, NO_ROOM, null);
-      else if (body === 'share_exhausted') refuse(response, NO_ROOM, connectionId);
+      else if (body === 'no_room') refuse(response, NO_ROOM, null);
+      else if (body === 'no_share') refuse(response, NO_SHARE, connectionId);
+      else if (body === 'unverified_full') refuse(response, NO_ROOM, connectionId);
       else refuse(response, bodyTooLarge(maxBodyBytes), connectionId, true);
     });
   }
@@ -204,8 +220,8 @@ export function createWebhookHandler(options: HandlerOptions): WebhookHandler {
     counters: tally.counters,
     state: () => ({
       shuttingDown,
-      openRequests,
-      heldBytes: budget.heldBytes,
+      openRequests: open.held,
+      heldBytes: bodies.held,
       failedSinceAck,
       lastAckAtMs,
       lastFailureAtMs,

@@ -6,16 +6,20 @@
  * B1 a promise resolves only after the broker has acknowledged its record from all in-sync replicas
  * B2 every promise settles by its deadline, whatever the producer does
  * B3 records and bytes held, queued or in flight, never exceed their bounds; more is refused with `queue_full`
- * B4 records of one key go through one lane, one request at a time, in the order they were appended
+ * B4 records of one party and key go through one lane, one request at a time, in the order they were appended
  * B5 after close() begins nothing is accepted; what was accepted is sent, or rejected at its deadline
  *
  * B6 a record waits for company only while fewer are queued than a share of the last batch, and at most `gatherMs`
+ *
+ * B7 a party that holds much of the room is refused with `share_full` before the others find none (fair-shares.ts), and
+ *    parties take turns in a batch (batch-queue.ts)
  *
  * There is no fixed linger: an idle lane sends at once and a busy one collects, so batches grow with the load. Senders
  * that wait for their answers come back in a burst; without B6 its first few records would go out alone and the rest
  * would wait for them, at twice the number of requests.
  */
 import { CodedError } from '../base/errors.ts';
+import { createFairShares, type FairShares } from '../base/fair-shares.ts';
 import { BatchQueue, type Entry } from './batch-queue.ts';
 import { refuseMarkerKey } from './marker-key.ts';
 import { choosePartition } from './murmur2.ts';
@@ -33,6 +37,8 @@ export interface BatchingOptions {
   /** Bounds on what is held, over all lanes. */
   readonly maxQueuedRecords?: number;
   readonly maxQueuedBytes?: number;
+  /** How much of what is free one party may hold (fair-shares.ts); absent = all of it. */
+  readonly greed?: number;
   /** From append() to the broker's acknowledgement. */
   readonly recordTimeoutMs?: number;
   /** Puts a flush off to the end of this turn of the event loop, so that what arrives together is sent together. */
@@ -59,6 +65,7 @@ const DEFAULTS = {
   gatherMs: 1,
   maxQueuedRecords: 20_000,
   maxQueuedBytes: 67_108_864,
+  greed: Number.POSITIVE_INFINITY,
   recordTimeoutMs: 10_000,
   defer: (task: () => void): void => {
     setImmediate(task);
@@ -80,8 +87,8 @@ export class BatchingProducer {
   readonly #lanes: readonly Lane[];
   readonly #stop = new AbortController();
   #turn = 0;
-  #heldRecords = 0;
-  #heldBytes = 0;
+  readonly #records: FairShares;
+  readonly #bytes: FairShares;
   #acknowledged = 0;
   #failed = 0;
   #failuresInARow = 0;
@@ -92,6 +99,8 @@ export class BatchingProducer {
 
   constructor(options: BatchingOptions) {
     this.#options = { ...DEFAULTS, ...options };
+    this.#records = createFairShares(this.#options.maxQueuedRecords, this.#options.greed);
+    this.#bytes = createFairShares(this.#options.maxQueuedBytes, this.#options.greed);
     this.#lanes = options.producers.map((producer) => ({
       producer,
       queue: new BatchQueue(this.#options),
@@ -104,22 +113,22 @@ export class BatchingProducer {
     void this.#expire();
   }
 
-  /** Rejects with `queue_full`, `shutting_down`, `log_unavailable` (deadline; may yet be written) or the producer's error. */
-  append(record: Append): Promise<void> {
+  /**
+   * Rejects with `queue_full`, `share_full`, `shutting_down`, `log_unavailable` (deadline; may yet be written) or the
+   * producer's error. `party`: whoever is to have a fair share.
+   */
+  append(record: Append, party = ''): Promise<void> {
     // Not async: returning a promise from an async function costs three turns of the microtask queue for each record.
     const refusal = this.#refusalOf(record);
     if (refusal !== undefined) return Promise.reject(refusal);
     const bytes = sizeOf(record);
-    const { maxQueuedRecords, maxQueuedBytes, recordTimeoutMs, clock } = this.#options;
-    if (this.#heldRecords >= maxQueuedRecords || this.#heldBytes + bytes > maxQueuedBytes) {
-      const detail = { records: this.#heldRecords, bytes: this.#heldBytes };
-      return Promise.reject(new CodedError('queue_full', 'Too many records wait for the log', detail));
-    }
-    this.#heldRecords += 1;
-    this.#heldBytes += bytes;
+    const { recordTimeoutMs, clock } = this.#options;
+    const full = this.#takeRoom(party, bytes);
+    if (full !== undefined) return Promise.reject(full);
     const lane = this.#laneOf(record);
     return new Promise((resolve, reject) => {
-      lane.queue.push({ record, bytes, deadlineMs: clock.nowMs() + recordTimeoutMs, resolve, reject, settled: false });
+      const deadlineMs = clock.nowMs() + recordTimeoutMs;
+      lane.queue.push({ record, party, bytes, deadlineMs, resolve, reject, settled: false });
       if (!lane.flushing) this.#flushSoon(lane);
       else if (lane.queue.size >= lane.worthwhile) lane.gathered?.();
     });
@@ -127,8 +136,8 @@ export class BatchingProducer {
 
   get health(): BatchingHealth {
     return {
-      heldRecords: this.#heldRecords,
-      heldBytes: this.#heldBytes,
+      heldRecords: this.#records.held,
+      heldBytes: this.#bytes.held,
       inFlightRecords: this.#lanes.reduce((sum, lane) => sum + lane.inFlight.length, 0),
       acknowledgedRecords: this.#acknowledged,
       failedRecords: this.#failed,
@@ -141,7 +150,7 @@ export class BatchingProducer {
   /** Drains, then closes the producers. */
   async close(): Promise<void> {
     this.#closing = true;
-    if (this.#heldRecords > 0) {
+    if (this.#records.held > 0) {
       const drained = Promise.withResolvers<void>();
       this.#idle = drained.resolve;
       await drained.promise; // bounded: every record settles by its deadline (B2)
@@ -150,6 +159,18 @@ export class BatchingProducer {
     const closed = await Promise.allSettled(this.#lanes.map(({ producer }) => producer.close()));
     const failed = closed.find((result) => result.status === 'rejected');
     if (failed !== undefined) throw failed.reason;
+  }
+
+  /** B3, B7 */
+  #takeRoom(party: string, bytes: number): CodedError | undefined {
+    const record = this.#records.take(party, 1);
+    const taken = record === 'taken' ? this.#bytes.take(party, bytes) : record;
+    if (taken === 'taken') return undefined;
+    if (record === 'taken') this.#records.give(party, 1);
+    const detail = { records: this.#records.held, bytes: this.#bytes.held };
+    return taken === 'full'
+      ? new CodedError('queue_full', 'Too many records wait for the log', detail)
+      : new CodedError('share_full', 'Too many records of one party wait for the log', detail);
   }
 
   #refusalOf(record: Append): unknown {
@@ -211,8 +232,8 @@ export class BatchingProducer {
   #settle(entry: Entry, error?: unknown): void {
     if (entry.settled) return;
     entry.settled = true;
-    this.#heldRecords -= 1;
-    this.#heldBytes -= entry.bytes;
+    this.#records.give(entry.party, 1);
+    this.#bytes.give(entry.party, entry.bytes);
     if (error === undefined) {
       this.#acknowledged += 1;
       entry.resolve();
@@ -220,7 +241,7 @@ export class BatchingProducer {
       this.#failed += 1;
       entry.reject(error);
     }
-    if (this.#heldRecords === 0) this.#idle?.();
+    if (this.#records.held === 0) this.#idle?.();
   }
 
   /** B2: looks at the oldest records often enough that none is late by more than a tenth of its time. */

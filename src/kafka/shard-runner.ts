@@ -10,7 +10,9 @@
  * R6 waiting for what a batch needs (a topic, say) does not hold up a stop
  */
 import { CodedError } from '../base/errors.ts';
+import { HEADER } from './headers.ts';
 import { Lifecycle, type NextMove, type Phase } from './lifecycle.ts';
+import { Pace } from './pace.ts';
 import type { GroupMember, Log, LogRecord, PartitionReader, RecordBatch, TopicPartition } from './port.ts';
 import { RecordQueue } from './record-queue.ts';
 import { type LostRange, PartitionSession } from './session.ts';
@@ -31,7 +33,7 @@ export interface ShardSettings {
   readonly stateTopic: string | null;
   /** Most records in one transaction. */
   readonly maxBatchRecords: number;
-  /** Least time between the starts of two transactions, unless a full batch waits. */
+  /** Time between the starts of two transactions, unless a full batch waits or a tenant that sends little (pace.ts). */
   readonly paceMs: number;
   readonly maxQueuedRecords: number;
   readonly transactionTimeoutMs: number;
@@ -91,6 +93,7 @@ export class ShardRunner {
   readonly #life: Lifecycle;
   #wake: (() => void) | undefined;
   #session: PartitionSession | undefined;
+  readonly #pace: Pace;
   #paused = true;
   #reassigned = false;
   #lastCommitAtMs: number | null = null;
@@ -109,6 +112,7 @@ export class ShardRunner {
       random: options.random,
       failed: (error, next) => options.observer.failed(this.shard, error, next),
     });
+    this.#pace = new Pace(options.settings.paceMs);
     this.#queue = new RecordQueue(options.settings.maxQueuedRecords, MAX_QUEUED_BYTES);
     this.#inputs = options.partitions.map((partition) => ({ topic: options.settings.topic, partition }));
     const run = () => this.#life.run(() => this.#attempt(), this.#stop.signal);
@@ -133,6 +137,9 @@ export class ShardRunner {
   records(batch: RecordBatch): void {
     this.#queue.push(batch);
     if (this.#queue.isFull && !this.#paused) this.#setPaused(true);
+    // With a full batch nothing waits for the pace.
+    if (this.#queue.size < this.#options.settings.maxBatchRecords)
+      for (const record of batch.records) this.#pace.arrived(tenantOf(record));
     this.#wake?.();
   }
 
@@ -222,15 +229,16 @@ export class ShardRunner {
     const { settings, log } = this.#options;
     this.#position(session);
     this.#life.phase = 'running';
-    let startedAtMs = Number.NEGATIVE_INFINITY;
     while (!this.#stop.signal.aborted) {
       if (this.#reassigned) this.#position(session);
-      const waitMs = startedAtMs + settings.paceMs - log.clock.nowMs();
+      const waitMs = this.#pace.waitMs(log.clock.nowMs());
       if (this.#queue.size === 0) await this.#woken();
       else if (this.#queue.size < settings.maxBatchRecords && waitMs > 0) await this.#woken(waitMs);
       else {
-        startedAtMs = log.clock.nowMs();
-        await this.#step(session, this.#queue.take(settings.maxBatchRecords, MAX_BATCH_BYTES), startedAtMs);
+        const startedAtMs = log.clock.nowMs();
+        const records = this.#queue.take(settings.maxBatchRecords, MAX_BATCH_BYTES);
+        this.#pace.started(records.map(tenantOf), startedAtMs);
+        await this.#step(session, records, startedAtMs);
       }
     }
   }
@@ -283,4 +291,9 @@ export class ShardRunner {
     timer.abort();
     this.#wake = undefined;
   }
+}
+
+/** Empty where the record names none. */
+function tenantOf({ headers }: LogRecord): string {
+  return headers[HEADER.tenant]?.toString() ?? '';
 }

@@ -1,5 +1,6 @@
 /** The ingest role: the webhook receiver in front of the batching producer. */
 
+import { GREED } from '../../base/fair-shares.ts';
 import type { ConnectionLookup } from '../../ingest/ports.ts';
 import { createReceiver, type Receiver, type ReceiverOptions } from '../../ingest/receiver.ts';
 import { BatchingProducer } from '../../kafka/batching-producer.ts';
@@ -27,6 +28,7 @@ export async function startIngestRole(options: IngestRoleOptions): Promise<Role 
     clock: log.clock,
     maxQueuedRecords: settings.ingestQueueRecords,
     maxQueuedBytes: settings.ingestQueueBytes,
+    greed: GREED,
     recordTimeoutMs: settings.ingestWaitMs,
   });
   const receiver = createReceiver({

@@ -255,26 +255,93 @@ describe('when the log does not take it', () => {
 
   it('H3: refuses with 503 what exceeds the bound on bytes or requests, and recovers', async () => {
     await start({ maxHeldBytes: 3 * event().length });
+    for (const name of ['b', 'c', 'd'])
+      connections.set(`cn_${name}`, connection({ connectionId: `cn_${name}`, tenantId: `t_${name}` }));
+    const to = (name: string) => send(event(), { path: `/webhooks/kustomer/cn_${name}` });
     const gate = Promise.withResolvers<void>();
     log.next = () => gate.promise;
-    const held = [send(event()), send(event()), send(event())];
+    const held = [to('a'), to('b'), to('c')];
     await waitFor(() => log.asked.length === 3, { message: 'three appends' });
-    expect(await send(event())).toMatchObject({ status: 503, error: { code: 'queue_full' } });
+    expect(await to('d')).toMatchObject({ status: 503, error: { code: 'queue_full' } });
     gate.resolve();
     expect((await Promise.all(held)).map(({ status }) => status)).toEqual([200, 200, 200]);
-    expect((await send(event())).status).toBe(200);
+    expect((await to('d')).status).toBe(200);
     expect(receiver.health().heldBytes).toBe(0);
   });
 
   it('H3: bounds open requests', async () => {
     await start({ maxOpenRequests: 2 });
+    connections.set('cn_b', connection({ connectionId: 'cn_b', tenantId: 't_b' }));
+    connections.set('cn_c', connection({ connectionId: 'cn_c', tenantId: 't_c' }));
     const gate = Promise.withResolvers<void>();
     log.next = () => gate.promise;
-    const held = [send(event()), send(event())];
+    const held = [send(event()), send(event(), { path: '/webhooks/kustomer/cn_b' })];
     await waitFor(() => log.asked.length === 2, { message: 'two appends' });
-    expect(await send(event())).toMatchObject({ status: 503, error: { code: 'queue_full' } });
+    expect(await send(event(), { path: '/webhooks/kustomer/cn_c' })).toMatchObject({
+      status: 503,
+      error: { code: 'queue_full' },
+    });
     gate.resolve();
     expect((await Promise.all(held)).map(({ status }) => status)).toEqual([200, 200]);
+  });
+
+  describe('H3: fair shares', () => {
+    const QUIET = { path: '/webhooks/kustomer/cn_quiet' };
+
+    async function flooded(settings: Parameters<typeof start>[0]) {
+      await start(settings);
+      // Two connections of one tenant have one share.
+      connections.set('cn_a2', connection({ connectionId: 'cn_a2' }));
+      connections.set('cn_quiet', connection({ connectionId: 'cn_quiet', tenantId: 't_quiet' }));
+      const gate = Promise.withResolvers<void>();
+      log.next = () => gate.promise;
+      const noise: ReturnType<typeof send>[] = [];
+      for (let sent = 1; sent <= 30; sent++) {
+        noise.push(send(event(), sent % 2 === 0 ? { path: '/webhooks/kustomer/cn_a2' } : {}));
+        await waitFor(() => log.asked.length + (receiver.counters.refusedByCode.share_full ?? 0) === sent, {
+          message: `delivery ${sent} to be stored or refused`,
+        });
+      }
+      return { gate, noise };
+    }
+
+    it.each([
+      ['requests', { maxOpenRequests: 18 }],
+      ['bytes', { maxHeldBytes: 18 * event().length }],
+    ])("a tenant's flood is refused while there is room for another's deliveries: %s", async (_what, settings) => {
+      const { gate, noise } = await flooded(settings);
+      expect(receiver.counters.refusedByCode, 'only the noisy one, and only beyond its share').toEqual({
+        share_full: 18,
+      });
+      const quiet = [send(event(), QUIET)];
+      await waitFor(() => log.asked.length === 13, { message: 'the quiet delivery' });
+      expect(receiver.health().healthy, 'that one tenant is refused is no fault of ours').toBe(true);
+      gate.resolve();
+      expect((await Promise.all(quiet)).map(({ status }) => status)).toEqual([200]);
+      const statuses = (await Promise.all(noise)).map(({ status }) => status);
+      expect(statuses.filter((status) => status === 200)).toHaveLength(12);
+      expect((await send(event())).status, 'and again when there is room').toBe(200);
+      expect(receiver.health()).toMatchObject({ openRequests: 0, heldBytes: 0 });
+    });
+
+    it('says when to come again, and which connection it was', async () => {
+      const { gate, noise } = await flooded({ maxOpenRequests: 18 });
+      const refused = await send(event());
+      expect(refused).toMatchObject({ status: 503, error: { code: 'share_full' } });
+      expect(refused.headers['retry-after']).toBe('5');
+      expect(lines.map(({ fields }) => fields)).toContainEqual(
+        expect.objectContaining({ code: 'share_full', connectionId: 'cn_a' }),
+      );
+      gate.resolve();
+      await Promise.all(noise);
+    });
+
+    it("what the appender refuses of one tenant is that tenant's matter", async () => {
+      await start();
+      log.next = () => Promise.reject(new CodedError('share_full', 'full'));
+      expect(await send(event())).toMatchObject({ status: 503, error: { code: 'share_full' } });
+      expect(receiver.health()).toMatchObject({ healthy: true, openRequests: 0, heldBytes: 0 });
+    });
   });
 });
 
@@ -374,10 +441,10 @@ describe('on the wire', () => {
     await waitFor(() => receiver.health().heldBytes === 0, { message: 'the bytes to be given back' });
     const gate = Promise.withResolvers<void>();
     log.next = () => gate.promise;
-    const held = Array.from({ length: 7 }, () => send(event()));
-    await waitFor(() => log.asked.length === 8, { message: 'seven appends' });
+    const held = Array.from({ length: 5 }, () => send(event()));
+    await waitFor(() => log.asked.length === 6, { message: 'five appends' });
     gate.resolve();
-    expect((await Promise.all(held)).map(({ status }) => status)).toEqual(Array(7).fill(200));
+    expect((await Promise.all(held)).map(({ status }) => status)).toEqual(Array(5).fill(200));
     expect(receiver.health()).toMatchObject({ heldBytes: 0, openRequests: 0 });
   });
 

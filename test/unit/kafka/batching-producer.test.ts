@@ -184,6 +184,51 @@ describe('BatchingProducer', () => {
     expect(producer.health.heldRecords).toBe(1);
   });
 
+  describe('B7: parties', () => {
+    it('refuses one that holds much while others find room, and takes it again when there is room', async () => {
+      const { clock, first, producer } = setUp({ maxQueuedRecords: 18, greed: 8 });
+      const noisy = watch(Array.from({ length: 20 }, (_, n) => producer.append(record(`noisy ${n}`), 'noisy')));
+      const quiet = watch([producer.append(record('quiet'), 'quiet')]);
+      await clock.settle();
+      expect(noisy.filter((outcome) => outcome === 'share_full')).toHaveLength(4);
+      expect(quiet).toEqual(['pending']);
+      expect(producer.health.heldRecords).toBe(17);
+      while (producer.health.heldRecords > 0) {
+        first.requests.at(-1)?.answer();
+        await clock.settle();
+      }
+      expect(quiet).toEqual(['done']);
+      expect(watch([producer.append(record('again'), 'noisy')])).toEqual(['pending']);
+      await clock.settle();
+      first.requests.at(-1)?.answer();
+      await producer.close();
+    });
+
+    it('counts bytes as well, and gives back what a refused record had of the other bound', async () => {
+      const { clock, producer } = setUp({ maxQueuedBytes: 1_000, greed: 1 });
+      const big = 'x'.repeat(350);
+      const outcomes = watch([producer.append(record(big), 'noisy'), producer.append(record(big), 'noisy')]);
+      await clock.settle();
+      expect(outcomes).toEqual(['pending', 'share_full']);
+      expect(producer.health.heldRecords).toBe(1);
+    });
+
+    it('puts one record of each in turn into a request; without parties all the room is for everybody', async () => {
+      const { clock, first, producer } = setUp({ maxBatchRecords: 2, maxQueuedRecords: 5 });
+      const appends = ['a', 'b', 'c', 'd'].map((value) => producer.append(record(value)));
+      appends.push(producer.append(record('quiet'), 'quiet'));
+      const over = watch([producer.append(record('one too many'))]);
+      await clock.settle();
+      expect(over).toEqual(['queue_full']);
+      expect(valuesOf(first.requests[0] as Request)).toEqual(['a', 'quiet']);
+      while (producer.health.heldRecords > 0) {
+        first.requests.at(-1)?.answer();
+        await clock.settle();
+      }
+      await Promise.all(appends);
+    });
+  });
+
   describe('B6: a burst that comes back goes out together', () => {
     /** A lane that has just sent ten records, its answer in. */
     async function afterTen() {

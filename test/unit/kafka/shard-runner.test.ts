@@ -1,6 +1,7 @@
 /** R4, R6 and the backoff of the shard runner alone: the group member is a stand-in, so heartbeats come only when the test says so. */
 import { expect, test } from 'vitest';
 import { CodedError } from '../../../src/base/errors.ts';
+import { HEADER } from '../../../src/kafka/headers.ts';
 import { createMemoryLog, type MemoryLog, VirtualClock } from '../../../src/kafka/memory/index.ts';
 import type { LogRecord } from '../../../src/kafka/port.ts';
 import type { LostRange } from '../../../src/kafka/session.ts';
@@ -173,6 +174,40 @@ test('S6: lost records are told once, however often the shard is opened before i
     { partition: 0, from: 1, to: 3 },
     { partition: 0, from: 3, to: 5 },
   ]);
+  runner.stop();
+  await clock.run(runner.done);
+});
+
+test('P2 of pace.ts: records of a tenant that sends little are committed at once, with those of the other before them', async () => {
+  const batches: number[][] = [];
+  const task: StreamTask = {
+    prepare: () => undefined,
+    decide(records) {
+      batches.push(records.map(({ offset }) => offset));
+      return [];
+    },
+  };
+  const { clock, runner } = await running({ task, settings: { paceMs: 1000 } });
+  const startMs = clock.nowMs();
+  const come = (offset: number, tenant: string) =>
+    runner.records({
+      topic: 'raw',
+      partition: 0,
+      records: [{ ...record(offset), headers: { [HEADER.tenant]: Buffer.from(tenant) } }],
+    });
+  come(0, 't_noisy');
+  await clock.runUntil(() => batches.length === 1);
+  come(1, 't_noisy');
+  await clock.advance(100);
+  expect(batches, 'it waits for company').toEqual([[0]]);
+  come(2, 't_quiet');
+  await clock.runUntil(() => batches.length === 2);
+  expect(batches).toEqual([[0], [1, 2]]);
+  expect(clock.nowMs() - startMs).toBeLessThan(500);
+  come(3, 't_noisy');
+  await clock.advance(500);
+  expect(batches).toHaveLength(2);
+  await clock.runUntil(() => batches.length === 3);
   runner.stop();
   await clock.run(runner.done);
 });
