@@ -228,7 +228,7 @@ describe('a command that is parked', () => {
     const resend = composeResend(
       waiting,
       { commandId: 'cmd-again', nowMs: Date.now() },
-      { topic: house.names.commands, encode },
+      { topic: house.names.commands, encode, mac: ANSWER_MAC },
     );
     await house.send(answerOf(house, waiting, 'not_applied'), resend, answerOf(house, waiting, 'applied'));
     const [, applied] = await receipts(2);

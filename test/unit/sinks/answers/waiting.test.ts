@@ -210,7 +210,7 @@ describe('what is appended when they have decided', () => {
       sent = command;
       return encoder.encode(command);
     };
-    const append = composeResend(one as never, { commandId: 'cmd-new', nowMs: 5000 }, { topic, encode });
+    const append = composeResend(one as never, { commandId: 'cmd-new', nowMs: 5000 }, { topic, encode, mac });
     expect(append).toMatchObject({
       topic,
       partition: 1,
