@@ -56,9 +56,13 @@ const RATE = Number(values.rate);
 const NOISE_RATE = RATE * Number(values.times);
 const FLOOD_SECONDS = Number(values['flood-seconds']);
 const PORT = 18_520;
-const WARM_UP_SECONDS = 5;
-/** The noise is there before the quiet tenant sends, and still there when it has sent. */
-const NOISE_LEAD_SECONDS = 1;
+const WARM_UP_SECONDS = 10;
+/**
+ * The noise is there before the quiet tenant sends, and still there when it has sent. So long before, since a generator that
+ * starts takes the processor from everybody: in its first second and a half stood half of all that took longest.
+ */
+const NOISE_LEAD_SECONDS = 3;
+const NOISE_TAIL_SECONDS = 1;
 /** How long after the flood the quiet tenant goes on. */
 const AFTER_FLOOD_SECONDS = 10;
 const FLOOD_CONNECTIONS = 256;
@@ -94,7 +98,7 @@ await runBench('neighbours', values.out, async (context) => {
   const only = values.only.split(',');
   const phases = PHASES.filter((phase) => phase !== 'flood' && only.includes(phase));
   return withStage(context, async (stage) => {
-    for (const phase of ['alone', 'beside'] as const) await runPhase(stage, phase, -1, WARM_UP_SECONDS);
+    await runPhase(stage, 'beside', -1, WARM_UP_SECONDS);
     const runs: Run[] = [];
     const keep = (run: Run) => {
       runs.push(run);
@@ -197,7 +201,7 @@ function startNoise(stage: Stage, phase: Phase, manifest: string, seconds: numbe
   const { service, port } =
     phase === 'apart' ? { service: stage.other, port: PORT + 1 } : { service: stage.service, port: PORT };
   // A flood ends by being stopped; its count is only more than it can send.
-  const count = isFlood ? 1_000_000 : NOISE_RATE * (seconds + 2 * NOISE_LEAD_SECONDS);
+  const count = isFlood ? 1_000_000 : NOISE_RATE * (NOISE_LEAD_SECONDS + seconds + NOISE_TAIL_SECONDS);
   const flags = ['--url', `http://127.0.0.1:${port}`, '--manifest', manifest, '--json', '--count', String(count)];
   const pace = isFlood
     ? ['--rate', '0', '--connections', String(FLOOD_CONNECTIONS), '--conversations', '20000']
