@@ -6,15 +6,14 @@ import type { Org } from '../../../src/simulator/org.ts';
 import { requestFaultsSchema } from '../../../src/simulator/requests/faults.ts';
 import type { AppliedWrite } from '../../../src/simulator/requests/write-log.ts';
 import { createSimulator } from '../../../src/simulator/server.ts';
-import { kafkaBrokers, openTestLog } from '../log-fixtures.ts';
 import type { TestProcess } from '../process.ts';
-import { SinkHouse, UNHURRIED, UNHURRIED_CALLS } from '../sinks/house.ts';
-import { kill, letGo, owns, startMember } from '../sinks/member.ts';
-import type { MemberOptions } from '../sinks/sink-main.ts';
+import { type SinkHouse, UNHURRIED_CALLS } from '../sinks/house.ts';
+import { kill, letGo } from '../sinks/member.ts';
 import { waitFor } from '../wait-for.ts';
 import { isUnknown, judge, type Told, type Violation } from './judge.ts';
 import { faults, type Happening, planMayhem } from './mayhem.ts';
 import { callToken, noteToken, type Planned, planCommands, statusToken, usersToken } from './plan.ts';
+import { type ChaosSite, openSite } from './site.ts';
 
 export interface ChaosOptions {
   readonly seed: string;
@@ -44,9 +43,7 @@ export interface ChaosResult {
 
 const KEY = 'key-chaos';
 const MEMBERS = 3;
-const PARTITIONS = 6;
 const PRODUCERS = 4;
-const SESSION_TIMEOUT_MS = 6000;
 /** Until every request without an answer has been given up. */
 const QUIET_MS = UNHURRIED_CALLS.totalMs + 200;
 const AGENT_EVERY_MS = 150;
@@ -68,21 +65,10 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   const { url } = await simulator.listen();
   onTestFinished(() => simulator.close());
   const org = simulator.orgs[0] as Org;
-  const { prefix, connect } = openTestLog();
-  const shared = {
-    prefix,
-    apiUrl: url,
-    apiKey: KEY,
-    machineUserId: org.machineUserId,
-    partitions: PARTITIONS,
-    sessionTimeoutMs: SESSION_TIMEOUT_MS,
-    lifecycle: UNHURRIED,
-    timeouts: UNHURRIED_CALLS,
-  };
-  const house = await SinkHouse.build({ ...shared, connect });
-  onTestFinished(() => house.close());
+  const site = await openSite(org, url);
+  const { house } = site;
   const planned = planCommands(seed, stageOf(org, options.each));
-  const chaos = new Chaos(org, { ...shared, brokers: kafkaBrokers() });
+  const chaos = new Chaos(org, site);
   await chaos.begin();
   const startedAtMs = performance.now();
   const agents = agentsAtWork(org, seed);
@@ -160,15 +146,15 @@ function agentsAtWork(org: Org, seed: string): NodeJS.Timeout {
 
 class Chaos {
   readonly #org: Org;
-  readonly #options: MemberOptions;
+  readonly #site: ChaosSite;
   readonly #happened = { kill: 0, freeze: 0, shift: 0, storm: 0 };
   #members: TestProcess[] = [];
   #ambiguous = 0;
   #refused429 = 0;
 
-  constructor(org: Org, options: MemberOptions) {
+  constructor(org: Org, site: ChaosSite) {
     this.#org = org;
-    this.#options = options;
+    this.#site = site;
   }
 
   get counts() {
@@ -178,8 +164,8 @@ class Chaos {
 
   async begin(): Promise<void> {
     this.#set(faults('usual'));
-    this.#members = await Promise.all(Array.from({ length: MEMBERS }, () => startMember(this.#options)));
-    await Promise.all(this.#members.map(owns));
+    this.#members = await Promise.all(Array.from({ length: MEMBERS }, () => this.#site.startSink()));
+    await Promise.all(this.#members.map((member) => this.#site.owns(member)));
   }
 
   /** All of them are let go, and none has ended by itself. */
@@ -194,7 +180,7 @@ class Chaos {
     switch (happening.kind) {
       case 'kill':
         await kill(member);
-        this.#members[index] = await startMember(this.#options);
+        this.#members[index] = await this.#site.startSink();
         break;
       case 'freeze':
         this.#set(faults('frozen'));
@@ -205,7 +191,7 @@ class Chaos {
         this.#set(faults('usual'));
         break;
       case 'shift':
-        this.#members.push(await startMember(this.#options));
+        this.#members.push(await this.#site.startSink());
         await letGo(member);
         this.#members.splice(index, 1);
         break;

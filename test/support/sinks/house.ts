@@ -95,6 +95,8 @@ export interface HouseOptions {
   /** Other settings of the sink, and who else is told. */
   readonly sink?: Partial<SinkSettings>;
   readonly observer?: Partial<SinkObserver>;
+  /** As the registry knows it, where the service reads it. */
+  readonly commandSchemaId?: number;
   /** Told beside `crashes` and `failures`: by a house that is a process of its own. */
   readonly tell?: (line: string) => void;
 }
@@ -200,7 +202,9 @@ export class SinkHouse {
   }
 
   encode(command: WireCommand): Buffer {
-    return new WireEncoder({ schemaId: SCHEMA_ID, type: this.#commandType }).encode(command);
+    return new WireEncoder({ schemaId: this.#options.commandSchemaId ?? SCHEMA_ID, type: this.#commandType }).encode(
+      command,
+    );
   }
 
   /** From now on. */
