@@ -21,6 +21,11 @@ import { retrying, withDeadline } from './waiting.ts';
 /** Sends: AddPartitionsToTxn meets CONCURRENT_TRANSACTIONS for a few milliseconds after each commit. About 5 s in all. */
 const SEND_RETRY = { initialRetryTime: 3, maxRetryTime: 300, factor: 0.2, multiplier: 1.5, retries: 25 };
 const ABORT_TIMEOUT_MS = 2_000;
+/**
+ * Less than this goes uncompressed. Each compression makes a context of a megabyte, one for each partition of the request, and
+ * the garbage collector runs for it: a third of the time of a small transaction.
+ */
+const MIN_COMPRESSED_BYTES = 16_384;
 /** Of keys and values before compression; headers add to it. Below every `max.message.bytes` in topics.ts. */
 const MAX_PART_BYTES = 1_500_000;
 
@@ -121,11 +126,11 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
   async #run({ appends, offsets }: Transaction): Promise<void> {
     const transaction = await this.#client.transaction();
     this.#open = transaction;
-    for (const part of inParts(appends)) {
+    for (const { part, bytes } of inParts(appends)) {
       await transaction.sendBatch({
         acks: -1,
         timeout: this.#clientOptions.settings.requestTimeoutMs,
-        compression: CompressionTypes.ZSTD,
+        compression: bytes < MIN_COMPRESSED_BYTES ? CompressionTypes.None : CompressionTypes.ZSTD,
         topicMessages: toTopicMessages(part, Date.now()),
       });
       if (this.#phase !== 'sending') return; // T4
@@ -164,23 +169,26 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
   }
 }
 
+interface Part {
+  readonly part: readonly Append[];
+  /** Of keys and values. */
+  readonly bytes: number;
+}
+
 /**
  * KafkaJS writes what one request brings a partition as one batch, and a broker refuses a batch above `max.message.bytes`
  * for ever. Nearly always one part; order is kept.
  */
-function inParts(appends: readonly Append[]): readonly (readonly Append[])[] {
-  const parts: Append[][] = [];
-  let part: Append[] | undefined;
-  let bytes = 0;
+function inParts(appends: readonly Append[]): readonly Part[] {
+  const parts: { part: Append[]; bytes: number }[] = [];
   for (const append of appends) {
     const size = (append.key?.length ?? 0) + (append.value?.length ?? 0);
-    if (part === undefined || bytes + size > MAX_PART_BYTES) {
-      part = [];
-      parts.push(part);
-      bytes = 0;
+    const last = parts.at(-1);
+    if (last === undefined || last.bytes + size > MAX_PART_BYTES) parts.push({ part: [append], bytes: size });
+    else {
+      last.part.push(append);
+      last.bytes += size;
     }
-    part.push(append);
-    bytes += size;
   }
   return parts;
 }

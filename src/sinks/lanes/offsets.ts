@@ -5,16 +5,19 @@
  * F1 the commit offset is that of the lowest unfinished record; nothing below it is unfinished
  * F2 a finished record is `known` when it comes again, also to the next owner, who restores `progress`
  * F3 an unfinished record is never `known`, but while it is in hand
- * F4 progress and commit offset belong into one transaction. Where they disagree somebody moved the group by hand, or the
- *    topic is another: progress is not believed then, since it would skip commands in silence; the ledger still knows them
+ * F4 progress names the offset that the group has committed, in the same transaction or in an earlier one. Where they disagree
+ *    somebody moved the group by hand, or the topic is another: progress is not believed then, since it would skip commands in
+ *    silence; the ledger still knows them
  */
 export interface Progress {
-  /** Everything below is finished: what to commit. */
+  /** Everything below is finished: what may be committed. */
   readonly commitOffset: number;
   /** Nothing from here on is finished. */
   readonly nextOffset: number;
   /** Ascending; the first, if any, is the commit offset. */
   readonly unfinished: readonly number[];
+  /** What the group has committed when this is; it may follow behind. Absent = the commit offset. */
+  readonly groupOffset?: number;
 }
 
 export class Offsets {
@@ -30,7 +33,7 @@ export class Offsets {
   constructor(commitOffset: number, progress: Progress | null) {
     this.#nextOffset = commitOffset;
     this.#restoredNext = commitOffset;
-    if (progress === null || progress.commitOffset !== commitOffset) return;
+    if (progress === null || (progress.groupOffset ?? progress.commitOffset) !== commitOffset) return;
     this.#restored = progress.unfinished;
     this.#restoredNext = progress.nextOffset;
   }

@@ -3,10 +3,14 @@ import { CodedError } from '../../base/errors.ts';
 import { ByteReader, ByteWriter } from '../bytes.ts';
 import type { Progress } from './offsets.ts';
 
-const VERSION = 1;
+/** 2: names the offset of the group. */
+const VERSION = 2;
+const WITHOUT_GROUP_OFFSET = 1;
 
-export function encodeProgress({ commitOffset, nextOffset, unfinished }: Progress): Buffer {
-  const writer = new ByteWriter().byte(VERSION).number(commitOffset).number(nextOffset).number(unfinished.length);
+export function encodeProgress(progress: Progress): Buffer {
+  const { commitOffset, nextOffset, unfinished, groupOffset = commitOffset } = progress;
+  const writer = new ByteWriter().byte(VERSION).number(commitOffset - groupOffset);
+  writer.number(commitOffset).number(nextOffset).number(unfinished.length);
   let last = commitOffset;
   for (const offset of unfinished) {
     writer.number(offset - last);
@@ -26,7 +30,8 @@ export function decodeProgress(bytes: Buffer): Progress {
 
 function read(reader: ByteReader): Progress {
   const version = reader.byte();
-  if (version !== VERSION) throw new RangeError(`version ${version}`);
+  if (version < WITHOUT_GROUP_OFFSET || version > VERSION) throw new RangeError(`version ${version}`);
+  const behind = version === WITHOUT_GROUP_OFFSET ? 0 : reader.number();
   const commitOffset = reader.number();
   const nextOffset = reader.number();
   const unfinished: number[] = [];
@@ -35,6 +40,8 @@ function read(reader: ByteReader): Progress {
     last += reader.number();
     unfinished.push(last);
   }
-  if (!reader.isAtEnd || last > nextOffset) throw new RangeError('the parts do not fit together');
-  return { commitOffset, nextOffset, unfinished };
+  const fits = reader.isAtEnd && last <= nextOffset && behind <= commitOffset;
+  if (!fits) throw new RangeError('the parts do not fit together');
+  const progress = { commitOffset, nextOffset, unfinished };
+  return behind === 0 ? progress : { ...progress, groupOffset: commitOffset - behind };
 }

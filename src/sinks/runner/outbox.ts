@@ -5,6 +5,8 @@
  *    staged by then
  * B2 what waits for its durability is told after the transaction that carries it has been answered, and never when it failed
  * B3 after a failure nothing is committed any more
+ * B4 the group's offset is committed with the first transaction, when nothing is unfinished, and else every second: the
+ *    progress tells the rest, and the offset would be two of the five requests of every transaction
  */
 import type { Clock } from '../../base/clock.ts';
 import type { OwnedPartition } from '../../kafka/owner-worker.ts';
@@ -14,6 +16,7 @@ import { encodeProgress } from '../lanes/progress-codec.ts';
 import type { LedgerChange } from '../ledger/entry.ts';
 import { type LedgerView, PROGRESS_KEY } from './ledger-view.ts';
 
+const GROUP_OFFSET_EVERY_MS = 1000;
 /** At the age of the entries, with each transaction. */
 const FEWEST_LOOKS = 50;
 
@@ -38,7 +41,8 @@ export class Outbox {
   #isStaged = false;
   #isCommitting = false;
   #hasFailed = false;
-  #committedOffset: number | null = null;
+  #groupOffset: number | null = null;
+  #groupOffsetAtMs = 0;
   #looks = 0;
 
   constructor(options: OutboxOptions) {
@@ -90,19 +94,23 @@ export class Outbox {
     const { owned, ledger, progress, clock } = this.#options;
     const now = progress();
     if (now === undefined) throw new TypeError('The partition has no progress');
-    const changes = this.#changes.set(PROGRESS_KEY, encodeProgress(now));
+    const nowMs = clock.nowMs();
+    const before = this.#groupOffset;
+    const isDue = before === null || now.unfinished.length === 0;
+    const groupOffset = isDue || nowMs - this.#groupOffsetAtMs >= GROUP_OFFSET_EVERY_MS ? now.commitOffset : before;
+    const changes = this.#changes.set(PROGRESS_KEY, encodeProgress({ ...now, groupOffset }));
     // Faster than entries can come in.
     const looks = FEWEST_LOOKS + 2 * changes.size + this.#looks;
     this.#looks = 0;
-    for (const identity of ledger.forgettable(clock.nowMs(), looks)) changes.set(identity, null);
+    for (const identity of ledger.forgettable(nowMs, looks)) changes.set(identity, null);
     const [appends, afterwards, snapshot] = [this.#appends, this.#afterwards, ledger.snapshot()];
     this.#changes = new Map();
     this.#appends = [];
     this.#afterwards = [];
     this.#isStaged = false;
-    const hasMoved = now.commitOffset !== this.#committedOffset;
-    await owned.commit(appends, changes, hasMoved ? now.commitOffset : undefined);
-    this.#committedOffset = now.commitOffset;
+    await owned.commit(appends, changes, groupOffset === before ? undefined : groupOffset);
+    if (groupOffset !== before) this.#groupOffsetAtMs = nowMs;
+    this.#groupOffset = groupOffset;
     ledger.committed(changes.keys(), snapshot);
     for (const told of afterwards) told();
   }

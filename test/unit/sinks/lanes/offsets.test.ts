@@ -25,6 +25,8 @@ class Model {
   offsets = new Offsets(0, null);
   position = 0;
   committed: Progress = { commitOffset: 0, nextOffset: 0, unfinished: [] };
+  groupOffset = 0;
+  crashes = 0;
 
   see(gap: number): void {
     if (this.position === this.log.length) this.log.push((this.log.at(-1) ?? -1) + 1 + gap);
@@ -45,10 +47,13 @@ class Model {
   }
 
   crash(): void {
-    this.committed = decodeProgress(encodeProgress(this.offsets.progress));
-    this.offsets = new Offsets(this.committed.commitOffset, this.committed);
+    const { progress } = this.offsets;
+    // F4: the group is where it was left, or has followed.
+    this.groupOffset = this.crashes++ % 3 === 0 ? progress.commitOffset : this.groupOffset;
+    this.committed = decodeProgress(encodeProgress({ ...progress, groupOffset: this.groupOffset }));
+    this.offsets = new Offsets(this.groupOffset, this.committed);
     this.inHand.clear();
-    this.position = this.log.findIndex((offset) => offset >= this.committed.commitOffset);
+    this.position = this.log.findIndex((offset) => offset >= this.groupOffset);
     if (this.position === -1) this.position = this.log.length;
   }
 
@@ -84,6 +89,11 @@ describe('the offsets of a partition', () => {
     const progress = { commitOffset: 500, nextOffset: 1000, unfinished: [500, 700] };
     const rewound = new Offsets(0, progress);
     expect([rewound.look(0), rewound.look(600), rewound.look(999)]).toEqual(['new', 'new', 'new']);
+    const behind = new Offsets(500, { ...progress, groupOffset: 400 });
+    expect([behind.look(500), behind.look(600)]).toEqual(['new', 'new']);
+    const following = new Offsets(400, { ...progress, groupOffset: 400 });
+    expect([following.look(400), following.look(500), following.look(600)]).toEqual(['known', 'new', 'known']);
+    expect(following.commitOffset).toBe(500);
     const ours = new Offsets(500, progress);
     expect([ours.look(499), ours.look(500), ours.look(600), ours.look(700), ours.look(1000)]).toEqual([
       'known',
@@ -123,13 +133,23 @@ describe('progress as bytes', () => {
       });
       return { commitOffset, nextOffset: last + 1, unfinished };
     });
+  const following = fc.tuple(progress, fc.nat()).map(([value, behind]): Progress => {
+    const by = behind % (value.commitOffset + 1);
+    return by === 0 ? value : { ...value, groupOffset: value.commitOffset - by };
+  });
 
   it('come back as they were', () => {
     fc.assert(
-      fc.property(progress, (value) => {
+      fc.property(following, (value) => {
         expect(decodeProgress(encodeProgress(value))).toEqual(value);
       }),
     );
+  });
+
+  it('of the first version are read: there the group was never behind', () => {
+    const value = { commitOffset: 300, nextOffset: 900, unfinished: [300, 700] };
+    const bytes = encodeProgress(value);
+    expect(decodeProgress(Buffer.concat([Buffer.of(1), bytes.subarray(2)]))).toEqual(value);
   });
 
   it('fit one record of state, however the unfinished ones lie in the span that is allowed', () => {
@@ -150,6 +170,8 @@ describe('progress as bytes', () => {
     };
     for (let length = 0; length < bytes.length; length++) expect(code(bytes.subarray(0, length))).toBe('refused');
     expect(code(Buffer.concat([bytes, Buffer.of(0)]))).toBe('refused');
-    expect(code(Buffer.concat([Buffer.of(2), bytes.subarray(1)]))).toBe('refused');
+    expect(code(Buffer.concat([Buffer.of(3), bytes.subarray(1)]))).toBe('refused');
+    // More behind than there is.
+    expect(code(Buffer.concat([Buffer.of(2, 0xff, 0xff, 0x7f), bytes.subarray(2)]))).toBe('refused');
   });
 });
