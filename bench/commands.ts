@@ -1,9 +1,10 @@
 /**
  * Carrying out write commands beside two yardsticks that make the same calls: a KafkaJS loop that keeps the order of each
- * conversation and nothing else, and the same loop with receipts in transactions. The vendor answers after 2 ms.
+ * conversation and nothing else, and the same loop with receipts in transactions. The vendor answers after 2 ms. Ours is the
+ * service, role `sink` with its default settings: ledger, policy, grants, a limit, the rate budget and receipts.
  *
  *   node bench/commands.ts [--quick] [--rounds 3] [--only ours,loop,loop+receipts] [--jobs spread,hot,mixed,steady,crash]
- *                          [--out file.json] [--node-flags=…] [--rate 500] [--seconds 20]
+ *                          [--out file.json] [--node-options=…] [--rate 500] [--seconds 20]
  *
  * A run counts only if every command was called in the order of its conversation, one at a time, none was lost, and there is
  * one receipt for each; ours must repeat no call either, also when it is killed.
@@ -28,7 +29,7 @@ const { values } = parseArgs({
     rate: { type: 'string', default: '500' },
     seconds: { type: 'string' },
     /** For the process of ours: `--cpu-prof`, say. */
-    'node-flags': { type: 'string', default: '' },
+    'node-options': { type: 'string', default: '' },
   },
 });
 const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
@@ -41,31 +42,31 @@ const JOBS: readonly Job[] = [
   { kind: 'crash', share },
 ];
 
-const node = (name: string, file: string, env: Readonly<Record<string, string>>, flags: readonly string[] = []) =>
-  startProgram({
-    name,
-    command: process.execPath,
-    args: [...flags, '--no-warnings', join(import.meta.dirname, 'commands', file)],
-    env,
-  });
+const SERVICE_PORT = 18_710;
 
-const flags = values['node-flags'].split(' ').filter((flag) => flag !== '');
 const ours: Contender = {
   name: 'ours',
   hasReceipts: true,
-  start: ({ brokers, prefix, stubUrl, sessionTimeoutMs }) => {
-    const env = { KAFKA_BROKERS: brokers, PREFIX: prefix, STUB_URL: stubUrl };
-    return node('commands-sink', 'sink.ts', { ...env, SESSION_TIMEOUT_MS: String(sessionTimeoutMs) }, flags);
-  },
+  env: { NODE_OPTIONS: values['node-options'] },
+  start: ({ site }) => site.service.start('sink', SERVICE_PORT),
 };
 const loop = (withReceipts: boolean): Contender => ({
   name: withReceipts ? 'loop+receipts' : 'loop',
   hasReceipts: withReceipts,
-  start: ({ brokers, prefix, stubUrl, sessionTimeoutMs, commands, receipts }) => {
-    const env = { KAFKA_BROKERS: brokers, SOURCE: commands, GROUP: `${prefix}loop`, STUB_URL: stubUrl };
-    const more = { SESSION_TIMEOUT_MS: String(sessionTimeoutMs), ...(withReceipts ? { RECEIPTS: receipts } : {}) };
-    return node('commands-loop', 'loop.ts', { ...env, ...more });
-  },
+  start: ({ brokers, prefix, stubUrl, sessionTimeoutMs, site }) =>
+    startProgram({
+      name: 'commands-loop',
+      command: process.execPath,
+      args: ['--no-warnings', join(import.meta.dirname, 'commands', 'loop.ts')],
+      env: {
+        KAFKA_BROKERS: brokers,
+        SOURCE: site.commands,
+        GROUP: `${prefix}loop`,
+        STUB_URL: stubUrl,
+        SESSION_TIMEOUT_MS: String(sessionTimeoutMs),
+        ...(withReceipts ? { RECEIPTS: site.receipts.name } : {}),
+      },
+    }),
 });
 
 await runBench('commands', values.out, async (context) => {

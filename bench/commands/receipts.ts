@@ -14,7 +14,10 @@ export interface ReceiptCounter {
 
 const LOOK_MS = 5;
 
-export async function followReceipts(log: Log, { name, partitions }: TopicSpec): Promise<ReceiptCounter> {
+export async function followReceipts(
+  log: Log,
+  { name, partitions }: Pick<TopicSpec, 'name' | 'partitions'>,
+): Promise<ReceiptCounter> {
   const seenAtUs = new Map<string, number>();
   let doubled = 0;
   let lastAtUs = 0;

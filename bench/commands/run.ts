@@ -1,28 +1,29 @@
 /** One run of one contender over one workload: the stub, the records, the process, and what came of it. */
 import { createCommandType } from '../../src/fibric/commands/avro.ts';
 import type { Append, LogProducer } from '../../src/kafka/port.ts';
-import { fixedTopics, receiptsTopic, TOPIC_DEFAULTS, topicNames } from '../../src/kafka/topics.ts';
 import { WireEncoder } from '../../src/kafka/wire.ts';
 import type { BenchContext } from '../lib/bench.ts';
 import type { Running } from '../lib/children.ts';
 import { type Percentiles, percentiles } from './percentiles.ts';
 import { followReceipts, type ReceiptCounter } from './receipts.ts';
+import { buildSite, type Site } from './site.ts';
 import { type Stub, type StubSummary, startStub } from './stub-client.ts';
-import { commandId, commandRecord, notesOf, nowUs, TENANT, type Workload } from './workload.ts';
+import { commandId, commandRecord, notesOf, nowUs, type Workload } from './workload.ts';
 
 /** A program that carries out the commands of a topic. */
 export interface Contender {
   readonly name: string;
   /** Receipts are there, one for each command. */
   readonly hasReceipts: boolean;
+  /** For its service; those that are none have none. */
+  readonly env?: Readonly<Record<string, string>>;
   start(where: Where): Running;
 }
 
 export interface Where {
   readonly brokers: string;
   readonly prefix: string;
-  readonly commands: string;
-  readonly receipts: string;
+  readonly site: Site;
   readonly stubUrl: string;
   readonly sessionTimeoutMs: number;
 }
@@ -53,8 +54,6 @@ export interface Run {
 }
 
 const PORT = 18_700;
-/** Of no registry: the contenders are told the schema. */
-const SCHEMA_ID = 1;
 const LOAD_RECORDS = 500;
 const SAMPLE_MS = 100;
 const DEADLINE_MS = 180_000;
@@ -69,27 +68,20 @@ let runs = 0;
 
 export async function runOnce(context: BenchContext, contender: Contender, job: Job): Promise<Run> {
   const prefix = `${context.prefix}${++runs}.`;
-  const names = topicNames(prefix);
-  const settings = { ...TOPIC_DEFAULTS, prefix };
-  const receipts = receiptsTopic(settings, TENANT);
-  await context.log.admin.createTopics([...fixedTopics(settings), receipts]);
-  const where: Where = {
-    brokers: context.brokers.join(','),
-    prefix,
-    commands: names.commands,
-    receipts: receipts.name,
-    stubUrl: `http://127.0.0.1:${PORT}`,
-    sessionTimeoutMs: job.kind === 'crash' ? CRASH_SESSION_TIMEOUT_MS : SESSION_TIMEOUT_MS,
-  };
+  const sessionTimeoutMs = job.kind === 'crash' ? CRASH_SESSION_TIMEOUT_MS : SESSION_TIMEOUT_MS;
+  const stubUrl = `http://127.0.0.1:${PORT}`;
+  const env = { GROUP_SESSION_TIMEOUT_MS: String(sessionTimeoutMs), ...contender.env };
+  const site = await buildSite(context, prefix, { stubUrl, env });
+  const where: Where = { brokers: context.brokers.join(','), prefix, site, stubUrl, sessionTimeoutMs };
   const stub = await startStub(PORT);
-  const counter = await followReceipts(context.log, receipts);
+  const counter = await followReceipts(context.log, site.receipts);
   const producer = await context.log.producer({ clientId: 'bench-load' });
   const programs: Program[] = [];
   try {
     const start = () => void programs.push(watch(contender.start(where)));
     return await (job.kind === 'steady'
-      ? steady({ contender, job, stub, counter, start, programs, producer, topic: where.commands })
-      : backlog({ contender, job, stub, counter, start, programs, producer, topic: where.commands }));
+      ? steady({ contender, job, stub, counter, start, programs, producer, site })
+      : backlog({ contender, job, stub, counter, start, programs, producer, site }));
   } finally {
     for (const program of programs) await program.stop();
     await producer.close();
@@ -104,18 +96,18 @@ interface Stage<J extends Job = Job> {
   readonly stub: Stub;
   readonly counter: ReceiptCounter;
   readonly producer: LogProducer;
-  readonly topic: string;
+  readonly site: Site;
   readonly programs: readonly Program[];
   start(): void;
 }
 
 async function backlog(stage: Stage<Exclude<Job, { kind: 'steady' }>>): Promise<Run> {
-  const { job, stub, producer, topic, programs, contender, counter } = stage;
-  const encode = encoding();
+  const { job, stub, producer, site, programs, contender, counter } = stage;
+  const how = { topic: site.commands, encode: encoding(site) };
   const notes = notesOf(job.kind === 'crash' ? 'spread' : job.kind, job.share);
   let batch: Append[] = [];
   for (const note of notes) {
-    batch.push(commandRecord(note, { topic, encode }));
+    batch.push(commandRecord(note, how));
     if (batch.length < LOAD_RECORDS) continue;
     await producer.append(batch);
     batch = [];
@@ -141,10 +133,10 @@ async function backlog(stage: Stage<Exclude<Job, { kind: 'steady' }>>): Promise<
 }
 
 async function steady(stage: Stage<Extract<Job, { kind: 'steady' }>>): Promise<Run> {
-  const { job, stub, producer, topic, programs, contender, counter } = stage;
-  const encode = encoding();
+  const { job, stub, producer, site, programs, contender, counter } = stage;
+  const how = { topic: site.commands, encode: encoding(site) };
   const record = (conversation: number) =>
-    commandRecord({ conversation, seq: 1 }, { topic, encode, sentAtUs: conversation === 0 ? 0 : nowUs() });
+    commandRecord({ conversation, seq: 1 }, { ...how, sentAtUs: conversation === 0 ? 0 : nowUs() });
   stage.start();
   await producer.append([record(0)]);
   await doing(stub.first(DEADLINE_MS), programs);
@@ -201,8 +193,8 @@ async function outcome(
   };
 }
 
-function encoding() {
-  const encoder = new WireEncoder({ schemaId: SCHEMA_ID, type: createCommandType() });
+function encoding({ commandSchemaId: schemaId }: Site) {
+  const encoder = new WireEncoder({ schemaId, type: createCommandType() });
   return (wire: Parameters<typeof encoder.encode>[0]) => encoder.encode(wire);
 }
 
