@@ -279,7 +279,8 @@ function close(state: BudgetState, { grantId }: Settlement['grant'], ending: End
   };
 }
 
-function advance(before: BudgetState, nowMs: number): BudgetState {
+/** To this moment: what has come to its end, or lapsed, is let go. */
+export function advance(before: BudgetState, nowMs: number): BudgetState {
   const now = Math.max(before.nowMs, nowMs);
   const { maxOpenMs } = before.config;
   const state: BudgetState = {

@@ -16,8 +16,19 @@
  * L7 The limit that any borrower was told bounds all of them from the next table on; what is lent already stays lent.
  * L8 Lanes hold across processes: what is refused to a lane in one process is refused to lower lanes in all of them (G2);
  *    of what was asked for together the more urgent lane is served first, and one lane's borrowers evenly.
+ * L9 Nothing is lent of which the table might grow larger than a state may be, whatever becomes of each call: a table that
+ *    cannot be written stops everybody for good, since its owner would begin again with the one before.
  */
-import { type BudgetConfig, type BudgetState, type Grant, hear, initialBudget, request, settle } from './budget.ts';
+import {
+  advance,
+  type BudgetConfig,
+  type BudgetState,
+  type Grant,
+  hear,
+  initialBudget,
+  request,
+  settle,
+} from './budget.ts';
 import { CALL_KINDS, LANES } from './lanes.ts';
 import { LEASE_TIMES, type Lease, type LeaseAnswer, type LeaseMessage, type LeaseTimes } from './lease-forms.ts';
 
@@ -36,9 +47,12 @@ export interface LenderConfig {
 
 export const LENDER_DEFAULTS: LenderConfig = { budget: {}, times: LEASE_TIMES };
 
-/** The table must stay small; with less than this outstanding, nobody is near it. */
-const MAX_LEASES = 400;
-const TABLE_FULL_MS = 1000;
+/** L9: of the 64 KiB of a state; the rest is for the slots, the pause and the answers. */
+const MAX_LENT_BYTES = 48 * 1024;
+/** In the table, at most: a lease, and each of its grants, should it be left to lapse. */
+const LEASE_BYTES = 210;
+const GRANT_BYTES = 17;
+const TABLE_FULL = { inMs: 1000, reason: 'lease' } as const;
 
 export function budgetConfigOf({ budget, times }: LenderConfig): Partial<BudgetConfig> {
   return { ...budget, maxOpenMs: times.startMs + times.callMs, lendsAhead: true };
@@ -55,7 +69,9 @@ export function newLender(config: LenderConfig, nowMs: number): Lender {
 
 /** Takes what came back, learns what was heard, then lends. All messages that are at hand together: L8. */
 export function receive(before: Lender, messages: readonly LeaseMessage[], nowMs: number): Lender {
-  const told = messages.reduce((lender, message) => listen(lender, message, nowMs), before);
+  // First what has lapsed: else a full table, of which nothing is lent, would stay full.
+  const now = { ...before, budget: advance(before.budget, nowMs) };
+  const told = tidy(messages.reduce((lender, message) => listen(lender, message, nowMs), now));
   return tidy(lend(told, currentAsks(messages, told.leases), nowMs));
 }
 
@@ -116,12 +132,15 @@ function lend(before: Lender, asks: readonly Ask[], nowMs: number): Lender {
         const wanted = all.filter((want) => want.lane === lane && want.kind === kind);
         return wanted.map(({ count }) => ({ borrower, sequence, count }));
       });
-      const room = MAX_LEASES - leases.length - wants.length;
+      const room = Math.floor((MAX_LENT_BYTES - bytesOf(leases) - LEASE_BYTES * wants.length) / GRANT_BYTES);
       const granted: Grant[] = [];
-      let refused: Omit<LeaseAnswer['unmet'][number], 'lane' | 'kind'> | null =
-        room < 0 ? { inMs: TABLE_FULL_MS, reason: 'lease' } : null;
+      let refused: Omit<LeaseAnswer['unmet'][number], 'lane' | 'kind'> | null = room < 1 ? TABLE_FULL : null;
       const total = wants.reduce((sum, { count }) => sum + count, 0);
       while (refused === null && granted.length < total) {
+        if (granted.length >= room) {
+          refused = TABLE_FULL;
+          break;
+        }
         const answer = request(budget, { lane, kind, nowMs });
         budget = answer.state;
         if ('grant' in answer) granted.push(answer.grant);
@@ -143,6 +162,10 @@ function lend(before: Lender, asks: readonly Ask[], nowMs: number): Lender {
     }
   }
   return { budget, leases, answers: [...answers.values()] };
+}
+
+function bytesOf(leases: readonly Lease[]): number {
+  return leases.reduce((sum, { count, lapsing }) => sum + LEASE_BYTES + GRANT_BYTES * (lapsing?.length ?? count), 0);
 }
 
 /** `total` dealt out one by one, to nobody more than wanted. */

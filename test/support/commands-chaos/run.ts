@@ -80,14 +80,12 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     const since = sent;
     sent += part.flat(2).length;
     const until = Math.ceil(since + at * (sent - since));
-    await Promise.all(part.map((batches) => produce(house, batches)));
+    const sending = Promise.all(part.map((batches) => produce(house, batches)));
     const isTime = () => house.receipts.length >= until;
     await waitFor(isTime, { message: `receipt ${until} of ${total}`, deadlineMs, everyMs: 2 });
     const beganMs = performance.now() - startedAtMs;
-    await chaos.happen(happening, which);
-    options.tell?.(
-      `${Math.round(beganMs)} ms, ${house.receipts.length} of ${sent} receipts: ${JSON.stringify(happening)}`,
-    );
+    const [found] = await Promise.all([house.receipts.length, chaos.happen(happening, which), sending]);
+    options.tell?.(`${Math.round(beganMs)} ms, ${found} of ${sent} receipts: ${JSON.stringify(happening)}`);
   }
   const isDone = () => house.receipts.length >= total;
   const waiting = { message: 'a receipt for each', deadlineMs, everyMs: 20 };
