@@ -33,9 +33,9 @@ function isUnit(text: string | undefined): text is keyof typeof UNIT_MS {
   return text !== undefined && Object.hasOwn(UNIT_MS, text);
 }
 
-/** In the largest unit that gives a whole number; what parsePollInterval reads back. */
+/** In the largest unit that gives a whole number above one, as people write 60s; what parsePollInterval reads back. */
 export function formatDuration(ms: number): string {
-  const [unit, unitMs] = Object.entries(UNIT_MS).findLast(([, size]) => ms >= size && ms % size === 0) ?? [
+  const [unit, unitMs] = Object.entries(UNIT_MS).findLast(([, size]) => ms > size && ms % size === 0) ?? [
     's',
     UNIT_MS.s,
   ];

@@ -248,7 +248,7 @@ describe('connection show and remove', () => {
     const { out } = await run(`show ${ID}`);
     const told = out.join('\n');
     expect(told).toMatch(/^API key +fingerprint [0-9a-f]{8}$/m);
-    expect(told).toMatch(/^poll interval +1m$/m);
+    expect(told).toMatch(/^poll interval +60s$/m);
     expect(told).toMatch(/^backfill since +no history$/m);
     expect(told).toMatch(new RegExp(`^webhook +own, ${only().id}$`, 'm'));
     expect(await run('show cn_no')).toMatchObject({ code: 1 });
