@@ -41,7 +41,7 @@ export interface ServiceOptions {
   /** For roles that act. */
   readonly act?: ActCodec;
   /** For the role `api`. */
-  readonly api?: Pick<ApiRoleOptions, 'registry' | 'ids' | 'announce'>;
+  readonly api?: Pick<ApiRoleOptions, 'registry' | 'ids' | 'announce' | 'registerTenant'>;
   /** A programming error, or a client gone for good: the process must end non-zero. */
   readonly crashed: (error: unknown) => void;
   /** Where to listen, if not where the settings say; `shared`: other threads of this process listen there too. */

@@ -19,7 +19,7 @@ import type { Clients } from '../poll/clients.ts';
 import { scanLatest } from '../poll/cursor-scan.ts';
 import { checkContract, webhookReport } from './contract.ts';
 import { install } from './install.ts';
-import { type BindingRecord, type StateRecord, stateChange } from './records.ts';
+import { type BindingRecord, isMended, type StateRecord, stateChange } from './records.ts';
 
 export interface ConnectorsOptions {
   readonly store: ConnectionStore;
@@ -114,8 +114,7 @@ export function openConnectors(options: ConnectorsOptions): ConnectorsPort {
       });
       if (keyState !== null) {
         const refused = { state: 'pending_auth', reason: 'key_refused' } as const;
-        // A key that works ends only what a key can end; what else is wrong, the next look says.
-        const ended = states.get(key)?.state === 'pending_auth' ? null : undefined;
+        const ended = isMended(states.get(key), checks) ? null : undefined;
         const found = keyState === 'refused' ? refused : ended;
         if (found !== undefined) await states.update(key, (now) => stateChange(now, found, nowMs()));
       }

@@ -40,6 +40,8 @@ export interface ApiRoleOptions {
   readonly codec: ActCodec;
   readonly registry: Pick<SchemaRegistryPort, 'schemaById'>;
   readonly ids: Pick<SchemaIds, 'command'>;
+  /** Default: at the registry of the settings. */
+  readonly registerTenant?: (tenantId: string) => Promise<void>;
   /** Where this process takes webhooks, for it to deliver one to itself; null where it takes none. */
   readonly ownUrl: () => string | null;
   /** How the polls of a connection stand; undefined where another process polls it. */
@@ -148,9 +150,14 @@ export async function startApiRole(options: ApiRoleOptions): Promise<ApiRole> {
 }
 
 /** What a tenant's first connection needs. Without the registry it can wait: a process that needs a schema says so. */
-async function prepareTenant({ settings, log, logger }: ApiRoleOptions, tenantId: string): Promise<void> {
+async function prepareTenant(options: ApiRoleOptions, tenantId: string): Promise<void> {
+  const { settings, log, logger, registerTenant } = options;
   await reconcileTopics(log, topicSettings(settings), [tenantId]);
-  await registerSchemas(openRegistry(settings), topicNames(settings.topicPrefix), [tenantId]).catch((err) =>
+  const register = async (): Promise<unknown> =>
+    registerTenant === undefined
+      ? registerSchemas(openRegistry(settings), topicNames(settings.topicPrefix), [tenantId])
+      : registerTenant(tenantId);
+  await register().catch((err) =>
     logger.warn({ event: 'api.schemas_unregistered', err, tenantId }, "a tenant's schemas are not registered yet"),
   );
 }
