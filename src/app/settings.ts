@@ -130,7 +130,7 @@ export const SETTINGS = {
   ),
   commandPartitions: setting(
     'COMMAND_PARTITIONS',
-    '8',
+    '4',
     'Partitions of the commands and ledger topics: most processes that can write side by side. Changing it is a migration.',
     integer(1, 1024),
   ),

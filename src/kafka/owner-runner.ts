@@ -25,6 +25,8 @@ export interface OwnerSettings {
   readonly topic: string;
   /** Read by the owner of the partition of the same number; as many partitions as `topic`. Absent = no input. */
   readonly inputTopic?: string;
+  /** Of the input; see GroupOptions. */
+  readonly fetchDelayMs?: number;
   readonly transactionTimeoutMs: number;
   readonly restoreStallMs: number;
   /** Bound of the state of one partition. */

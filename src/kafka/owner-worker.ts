@@ -122,13 +122,14 @@ export class OwnerWorker {
 
   #join(): Promise<GroupMember> {
     const { log, settings, observer } = this.#options;
-    const { groupId, sessionTimeoutMs, inputTopic } = settings;
+    const { groupId, sessionTimeoutMs, inputTopic, fetchDelayMs } = settings;
     const topic = inputTopic ?? settings.topic;
     return log.group({
       groupId,
       topics: [topic],
       assigner: shardAssigner(topic, this.#partitionCount),
       sessionTimeoutMs,
+      ...(fetchDelayMs === undefined ? {} : { fetchDelayMs }),
       listener: {
         assigned: (partitions, epoch) => this.#assigned(partitions, epoch),
         rebalancing: () => {

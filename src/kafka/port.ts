@@ -164,6 +164,8 @@ export interface GroupOptions {
   readonly listener: GroupListener;
   /** Most bytes fetched per partition and request. */
   readonly maxBytesPerPartition?: number;
+  /** Longest wait for company before records are handed over; for who is in no hurry. Default: none. */
+  readonly fetchDelayMs?: number;
 }
 
 export interface GroupMember {

@@ -27,7 +27,7 @@ export const TOPIC_DEFAULTS: TopicSettings = {
   rawPartitions: 4,
   eventPartitions: 4,
   cursorPartitions: 8,
-  commandPartitions: 8,
+  commandPartitions: 4,
   stateRetentionMs: 90 * 86_400_000,
   rawRetentionMs: 14 * 86_400_000,
 };

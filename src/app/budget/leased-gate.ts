@@ -8,7 +8,7 @@
 import type { Clock } from '../../base/clock.ts';
 import { type BudgetSnapshot, refusesAll } from '../../kustomer/budget/budget.ts';
 import { CALL_KINDS, type CallKind, LANES, type Lane } from '../../kustomer/budget/lanes.ts';
-import { plan } from '../../kustomer/budget/lease-demand.ts';
+import { type Demand, plan } from '../../kustomer/budget/lease-demand.ts';
 import type { LeaseMessage, LeaseTable, LeaseTimes, LeaseWant } from '../../kustomer/budget/lease-forms.ts';
 import {
   compose,
@@ -80,7 +80,7 @@ class Borrower implements GrantSource {
   readonly #options: LeasedGateOptions;
   readonly #unfollow: () => void;
   #holder: LeaseHolder;
-  #demand = noDemand();
+  #demand: Demand = noDemand();
   #lastWriteAtMs = Number.NEGATIVE_INFINITY;
   /** When the oldest ask that still waits was made. */
   #askedSinceMs: number | null = null;
@@ -113,7 +113,7 @@ class Borrower implements GrantSource {
     this.#holder = learn(this.#holder, heard);
   }
 
-  waiting(counts: Record<Lane, Record<CallKind, number>>): void {
+  waiting(counts: Demand): void {
     this.#demand = counts;
     // Those who ask in one go are asked for in one message.
     if (this.#reviewing) return;
@@ -234,7 +234,7 @@ class Borrower implements GrantSource {
   }
 }
 
-function noDemand(): Record<Lane, Record<CallKind, number>> {
+function noDemand(): Demand {
   const none = () => Object.fromEntries(CALL_KINDS.map((kind) => [kind, 0])) as Record<CallKind, number>;
   return Object.fromEntries(LANES.map((lane) => [lane, none()])) as Record<Lane, Record<CallKind, number>>;
 }

@@ -24,6 +24,8 @@ import { retrying, withDeadline } from './waiting.ts';
 
 /** A fetcher with nothing to fetch sleeps this long before it sees a resume. */
 const MAX_WAIT_MS = 100;
+/** So much is handed over at once, whatever the delay. */
+const MAX_DELAYED_BYTES = 262_144;
 const RESTART_MIN_MS = 250;
 const RESTART_MAX_MS = 5_000;
 const CLOSE_TIMEOUT_MS = 15_000;
@@ -63,6 +65,8 @@ export interface ConsumerOptions {
   readonly heartbeatIntervalMs: number;
   readonly maxBytesPerPartition: number;
   readonly maxBytes: number;
+  /** See GroupOptions. */
+  readonly fetchDelayMs?: number | undefined;
   readonly events: ConsumerEvents;
 }
 
@@ -171,7 +175,7 @@ export class ManagedConsumer {
   }
 
   async #start(): Promise<void> {
-    const { client, topics, assigner, sessionTimeoutMs, heartbeatIntervalMs } = this.#options;
+    const { client, topics, assigner, sessionTimeoutMs, heartbeatIntervalMs, fetchDelayMs } = this.#options;
     this.#clients += 1;
     const { groupId } = this;
     const hooks = { offsetReset: (topic: string, partition: number) => this.#offsetReset(topic, partition) };
@@ -181,8 +185,8 @@ export class ManagedConsumer {
       sessionTimeout: sessionTimeoutMs,
       rebalanceTimeout: this.#rebalanceTimeoutMs,
       heartbeatInterval: heartbeatIntervalMs,
-      maxWaitTimeInMs: MAX_WAIT_MS,
-      minBytes: 1,
+      maxWaitTimeInMs: fetchDelayMs ?? MAX_WAIT_MS,
+      minBytes: fetchDelayMs === undefined ? 1 : MAX_DELAYED_BYTES,
       maxBytesPerPartition: this.#options.maxBytesPerPartition,
       maxBytes: this.#options.maxBytes,
       metadataMaxAge: 60_000,

@@ -82,6 +82,7 @@ export async function openGroup(options: GroupOptions, client: ClientOptions): P
     heartbeatIntervalMs: intervalMs,
     maxBytesPerPartition: options.maxBytesPerPartition ?? DEFAULT_MAX_BYTES_PER_PARTITION,
     maxBytes: MAX_BYTES,
+    fetchDelayMs: options.fetchDelayMs,
     events: new Membership(options, client),
   });
 }

@@ -32,6 +32,9 @@ const RETURN_AFTER_MS = 500;
 /** A store is replaced this long before it runs out. */
 const RENEW_BEFORE_MS = 1000;
 const MAX_WANTED = 64;
+const MAX_STORED = 64;
+/** A store of more is not replaced one by one: each ask is a message, and an answer of the lender's. */
+const REPLACED_ONE_BY_ONE = 4;
 /** Below this, what the server has left is news for everybody. */
 const LITTLE_LEFT = 20;
 
@@ -86,13 +89,15 @@ function missing(
     .filter(({ atMs }) => nowMs - atMs < REASK_MS)
     .flatMap(({ wants }) => wants.filter((want) => want.lane === lane && want.kind === kind))
     .reduce((sum, want) => sum + want.count, 0);
-  return Math.max(0, waiting + Math.max(0, store - lasting) - (waiting > 0 ? free(nowMs) : 0) - asked);
+  const isLow = store <= REPLACED_ONE_BY_ONE || 2 * lasting < store;
+  const short = isLow ? Math.max(0, store - lasting) : 0;
+  return Math.max(0, waiting + short - (waiting > 0 ? free(nowMs) : 0) - asked);
 }
 
-/** A small part of the share, so that several processes may hold it; none while a pause lets one call through. */
+/** Calls of a fifth of a second, so that several processes may hold it; none while a pause lets one call through. */
 function storeOf({ table, stop }: LeaseHolder, nowMs: number): number {
   if (table === null || table.pause !== null || (stop !== null && nowMs < stop.untilMs)) return 0;
-  return Math.min(4, Math.max(1, Math.floor(table.calls.share / 300)));
+  return Math.min(MAX_STORED, Math.max(1, Math.floor(table.calls.share / 300)));
 }
 
 function hasNews(holder: LeaseHolder, nowMs: number, look: (atMs: number) => void): boolean {

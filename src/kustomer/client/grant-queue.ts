@@ -24,8 +24,8 @@ export interface GrantSource {
   finish(grant: Grant, end: CallEnd, nowMs: number): void;
   openCalls(): number;
   snapshot(nowMs: number): BudgetSnapshot;
-  /** Told after every change: who could not be served. */
-  waiting?(counts: Record<Lane, Record<CallKind, number>>, nowMs: number): void;
+  /** Told after every change: who could not be served. The same object each time. */
+  waiting?(counts: Readonly<Record<Lane, Readonly<Record<CallKind, number>>>>, nowMs: number): void;
   close?(): void;
 }
 
@@ -60,6 +60,7 @@ export function createGrantQueue(
 ): BudgetGate {
   const { clock = steadyClock, maxWaiting = 1000, maxOpen = 32, onGranted = () => undefined } = options;
   const queues = LANES.flatMap((lane) => CALL_KINDS.map((kind) => newQueue(lane, kind)));
+  const counts = perLane(() => perKind(() => 0));
   const refused = perLane(() => 0);
   const granted = perLane(() => 0);
   let limited = 0;
@@ -122,12 +123,8 @@ export function createGrantQueue(
       if (waiters.length > 0) nextMs = Math.min(nextMs, queue.firstDeadlineMs);
     }
     if (Number.isFinite(nextMs)) wakeBy(nextMs);
-    source.waiting?.(
-      perLane((lane) =>
-        perKind((kind) => queues.find((one) => one.lane === lane && one.kind === kind)?.waiters.length ?? 0),
-      ),
-      nowMs,
-    );
+    for (const { lane, kind, waiters } of queues) counts[lane][kind] = waiters.length;
+    source.waiting?.(counts, nowMs);
   };
   const source = sourceFor(() => {
     if (!closed) pump();

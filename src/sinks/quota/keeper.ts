@@ -78,12 +78,16 @@ export async function startQuotaKeeper(options: QuotaKeeperOptions): Promise<Quo
       groupId: `${topicPrefix}${QUOTA_GROUP}`,
       topic: topics.quotaState,
       inputTopic: topics.quota,
+      // Nobody waits for it, and every fetch costs as much as a transaction's request.
+      fetchDelayMs: Math.min(settings.paceMs, MAX_FETCH_DELAY_MS),
     },
     serve: (owned) => keep(owned, log.clock, settings),
   });
   return { health: () => worker.health, close: () => worker.close() };
 }
 
+/** The broker holds a request so long, and heartbeats wait behind it. */
+const MAX_FETCH_DELAY_MS = 500;
 const TAKE_RECORDS = 500;
 
 type KeepSettings = Pick<QuotaKeeperSettings, 'paceMs' | 'maxRecords' | 'maxTransactionBytes'>;

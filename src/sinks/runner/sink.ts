@@ -14,8 +14,8 @@ import type { SinkDeps, SinkSettings } from './ports.ts';
 export const SINK_DEFAULTS: SinkSettings = {
   lanes: LANE_LIMITS,
   lifecycle: LIFECYCLE_DEFAULTS,
-  paceMs: 5,
-  maxPaceMs: 60,
+  paceMs: 10,
+  maxPaceMs: 120,
   drainMs: 3000,
   approvalTtlMs: APPROVAL_TTL_MS,
   retentionMs: LEDGER_RETENTION_MS,
