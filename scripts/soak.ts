@@ -8,6 +8,8 @@ import { randomInt } from 'node:crypto';
 
 interface Suite {
   readonly test: string;
+  /** Default `faults`. */
+  readonly project?: string;
   readonly seeds: number;
   readonly atATime: number;
   readonly env: Readonly<Record<string, string>>;
@@ -20,6 +22,14 @@ const SUITES: Readonly<Record<string, Suite>> = {
   flood: { test: 'test/faults/flood-657.test.ts', seeds: 100, atATime: 5, env: {} },
   /** 20,000 commands over 1,000 conversations, while everything goes wrong. */
   commands: { test: 'test/faults/commands-chaos.test.ts', seeds: 1, atATime: 1, env: { CHAOS_SIZE: 'whole' } },
+  /** 50,000 calls with one tenant's token about another's things. */
+  wall: {
+    test: 'test/unit/api/wall.test.ts',
+    project: 'unit',
+    seeds: 2,
+    atATime: 1,
+    env: { WALL_CALLS: '50000' },
+  },
 };
 const MAX_SEEDS = 100_000;
 
@@ -37,8 +47,8 @@ function run(args: readonly string[], env: Readonly<Record<string, string>>): Pr
   });
 }
 
-async function soak(name: string, { test, atATime, env }: Suite, wanted: number): Promise<void> {
-  const args = ['run', '--project', 'faults', test];
+async function soak(name: string, { test, project = 'faults', atATime, env }: Suite, wanted: number): Promise<void> {
+  const args = ['run', '--project', project, test];
   for (let done = 0; done < wanted; ) {
     const seeds = Array.from({ length: Math.min(atATime, wanted - done) }, () => randomInt(1, 2 ** 31));
     const given = { ...env, SOAK_SEEDS: seeds.join(',') };
