@@ -42,25 +42,44 @@ export async function answerRoute(
     const answer = await withDeadline(work, late, route.timeoutMs ?? DEFAULT_TIMEOUT_MS);
     if ('stream' in answer) return sendStream(answer, { gone, stop: options.stop, reply });
     if (options.checkAnswers === true) checkAnswer(route, answer);
-    if (first !== null) {
-      // The answer stands whether or not it could be kept: a repetition would then be done again, as without a key.
-      await options.idempotency
-        .finish(first, {
-          requestId: request.id,
-          body: answer.body,
-          secretFields: route.idempotent?.secretFields ?? [],
-        })
-        .catch(() => undefined);
-    }
+    if (first !== null) await keep(route, options.idempotency, { first, requestId: request.id, answer });
     for (const [name, value] of Object.entries(answer.headers ?? {})) reply.header(name, value);
     return reply
       .code(answer.status ?? 200)
       .type(JSON_TYPE)
       .send(JSON.stringify(answer.body));
   } catch (error) {
-    if (first !== null) await options.idempotency.release(first).catch(() => undefined);
+    if (first !== null && late.signal.aborted)
+      void keepLater(route, options.idempotency, { first, requestId: request.id, work });
+    else if (first !== null) await options.idempotency.release(first).catch(() => undefined);
     throw error;
   }
+}
+
+interface Keeping {
+  readonly first: Extract<Begun, { kind: 'first' }>;
+  readonly requestId: string;
+}
+
+/** The answer stands whether or not it could be kept: a repetition would then be done again, as without a key. */
+async function keep(
+  route: Route,
+  idempotency: Idempotency,
+  { first, requestId, answer }: Keeping & { readonly answer: JsonAnswer<unknown> },
+): Promise<void> {
+  const secretFields = route.idempotent?.secretFields ?? [];
+  await idempotency.finish(first, { requestId, body: answer.body, secretFields }).catch(() => undefined);
+}
+
+/** Whoever asked was told that it takes too long; it may be done all the same, and is not to be done twice. */
+async function keepLater(
+  route: Route,
+  idempotency: Idempotency,
+  { work, ...keeping }: Keeping & { readonly work: Promise<JsonAnswer<unknown> | StreamAnswer> },
+): Promise<void> {
+  const answer = await work.catch(() => null);
+  if (answer !== null && !('stream' in answer)) return keep(route, idempotency, { ...keeping, answer });
+  await idempotency.release(keeping.first).catch(() => undefined);
 }
 
 function inputOf(route: Route, request: FastifyRequest, caller: Caller | null) {
@@ -117,7 +136,7 @@ async function withDeadline<T>(work: Promise<T>, late: AbortController, timeoutM
     late.abort();
     expired.reject(new ApiError('deadline_exceeded', 'it was not done in time'));
   }, timeoutMs);
-  // What comes of it later is nobody's any more.
+  // What comes of it later is no answer any more (but see keepLater).
   work.catch(() => undefined);
   try {
     return await Promise.race([work, expired.promise]);

@@ -121,7 +121,8 @@ export const API_ERRORS = {
   rate_limited: {
     status: 429,
     type: 'rate_limit_error',
-    meaning: 'Too many requests of the tenant for this class of routes; try again after Retry-After.',
+    meaning:
+      'Too many requests: of the tenant for this class of routes, or from this address without a valid token. Try again after Retry-After.',
   },
   header_too_large: { status: 431, type: 'invalid_request_error', meaning: 'The headers exceed the limit.' },
   internal: { status: 500, type: 'api_error', meaning: 'A fault of ours. Tell us the request id.' },

@@ -6,16 +6,19 @@
  * H2  In order: route → token → scope → rate → body → tenancy → form → idempotency → handler. Nothing is read of a request
  *     whose token does not allow it.
  * H3  Every answer has a deadline. What a handler does after it is its own affair: its signal has been aborted.
- * H4  Never more than `maxOpen` requests and `maxStreamsPerTenant` streams of a tenant at a time.
+ * H4  Never more than `maxOpen` requests, `maxOpenPerTenant` and `maxStreamsPerTenant` streams of a tenant at a time.
+ * H5  Who has no valid token is answered so often and no more; what others send without one keeps out no valid token.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Clock } from '../base/clock.ts';
 import { answerRoute, STREAM_END_MS } from './answer-route.ts';
 import { authorize, type createAuthenticator } from './auth/authenticate.ts';
+import { type RefusalRates, Refusals } from './auth/refusals.ts';
 import type { Caller } from './caller.ts';
 import { ApiError, type ApiErrorCode, errorEnvelope, toApiError } from './errors.ts';
 import type { Idempotency } from './idempotency.ts';
+import { readJson } from './json-body.ts';
 import type { ApiObserver } from './ports.ts';
 import { RateLimiter } from './rate-limit.ts';
 import type { Route } from './route.ts';
@@ -25,14 +28,20 @@ export interface ApiServerSettings {
   /** Requests of one tenant in a minute, for each class of routes. */
   readonly ratePerMinute: number;
   readonly maxOpen: number;
+  /** Below maxOpen, or one tenant that waits for a long time would keep the others out. */
+  readonly maxOpenPerTenant: number;
   readonly maxStreamsPerTenant: number;
+  /** How often callers without a valid token are told so. */
+  readonly refusals: RefusalRates;
 }
 
 export const API_DEFAULTS: ApiServerSettings = {
   maxBodyBytes: 256 * 1024,
   ratePerMinute: 6_000,
   maxOpen: 1_000,
+  maxOpenPerTenant: 250,
   maxStreamsPerTenant: 50,
+  refusals: { perAddress: 120, overall: 6_000 },
 };
 
 export interface ApiServerOptions {
@@ -77,7 +86,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const settings = { ...API_DEFAULTS, ...options.settings };
   const stop = new AbortController();
   const limiter = new RateLimiter(settings.ratePerMinute);
-  const running = { open: 0, streams: new Map<string, number>() };
+  const refusals = new Refusals(settings.refusals);
+  const running = { open: 0, ofTenant: new Map<string, number>(), streams: new Map<string, number>() };
 
   const app = fastify({
     logger: false,
@@ -143,12 +153,21 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     });
   });
 
+  /** H5 */
+  function known(request: FastifyRequest, nowMs: number): Caller {
+    try {
+      return options.authenticate(request.headers.authorization, nowMs);
+    } catch (refusal) {
+      throw refusals.answer(refusal, request.ip, nowMs);
+    }
+  }
+
   /** H2 up to the rate. */
   function admit(route: Route, request: FastifyRequest, reply: FastifyReply): void {
     if (stop.signal.aborted) throw new ApiError('unavailable', 'the service is stopping', { retryAfterS: 1 });
     const nowMs = request.api.startedAtMs;
     if (route.scope === 'public') return;
-    const caller = options.authenticate(request.headers.authorization, nowMs);
+    const caller = known(request, nowMs);
     request.api.caller = caller;
     const rate = limiter.take(`${tenantKey(caller)}/${rateClassOf(route)}`, nowMs);
     reply.header('x-ratelimit-limit', String(rate.limit));
@@ -171,19 +190,25 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
         if (running.open >= settings.maxOpen) {
           throw new ApiError('unavailable', 'too many requests are under way', { retryAfterS: 1 });
         }
-        const tenant = tenantKey(request.api.caller);
+        const { caller } = request.api;
+        // Strangers share one place, and not that of the platform.
+        const tenant = caller === null ? '_public' : tenantKey(caller);
+        const ofTenant = running.ofTenant.get(tenant) ?? 0;
+        if (ofTenant >= settings.maxOpenPerTenant) {
+          const message = `more than ${settings.maxOpenPerTenant} requests of the tenant are under way`;
+          throw new ApiError('rate_limited', message, { retryAfterS: 1 });
+        }
         const streams = running.streams.get(tenant) ?? 0;
         if (route.streams !== undefined && streams >= settings.maxStreamsPerTenant) {
           throw new ApiError('rate_limited', `more than ${settings.maxStreamsPerTenant} streams`, { retryAfterS: 10 });
         }
         running.open += 1;
-        if (route.streams !== undefined) running.streams.set(tenant, streams + 1);
+        countOf(running.ofTenant, tenant, 1);
+        if (route.streams !== undefined) countOf(running.streams, tenant, 1);
         reply.raw.once('close', () => {
           running.open -= 1;
-          if (route.streams === undefined) return;
-          const left = (running.streams.get(tenant) ?? 1) - 1;
-          if (left > 0) running.streams.set(tenant, left);
-          else running.streams.delete(tenant);
+          countOf(running.ofTenant, tenant, -1);
+          if (route.streams !== undefined) countOf(running.streams, tenant, -1);
         });
         return answerRoute(route, { ...options, stop: stop.signal }, request, reply);
       },
@@ -209,6 +234,12 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   };
 }
 
+function countOf(counts: Map<string, number>, tenant: string, by: 1 | -1): void {
+  const now = (counts.get(tenant) ?? 0) + by;
+  if (now > 0) counts.set(tenant, now);
+  else counts.delete(tenant);
+}
+
 export function tenantKey(caller: Caller | null): string {
   return caller?.kind === 'tenant' ? caller.tenantId : '_platform';
 }
@@ -224,25 +255,6 @@ function routeOf(request: FastifyRequest): string {
 function patternOf(url: string): RegExp {
   const parts = url.split('/').map((part) => (part.startsWith(':') ? '[^/]+' : part.replaceAll('.', '\\.')));
   return new RegExp(`^${parts.join('/')}$`);
-}
-
-/** JSON only, in UTF-8, without keys that change what an object is. */
-function readJson(app: FastifyInstance): void {
-  const utf8 = new TextDecoder('utf-8', { fatal: true });
-  const parse = app.getDefaultJsonParser('error', 'error');
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
-    if (body.length === 0) return done(null, undefined);
-    let text: string;
-    try {
-      text = utf8.decode(body as Buffer);
-    } catch {
-      return done(new ApiError('invalid_json', 'the body is not UTF-8'));
-    }
-    parse(request, text, (error, value) => {
-      done(error === null ? null : new ApiError('invalid_json', 'the body is not well-formed JSON'), value);
-    });
-  });
 }
 
 /** What Fastify itself refuses, by its codes; undefined for all that is not its own. */

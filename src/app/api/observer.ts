@@ -15,7 +15,9 @@ export function createApiObserver({
       const { route, status, method } = facts;
       metrics.add('cnk_api_requests_total', 1, { route, status: String(status) });
       metrics.observe('cnk_api_request_seconds', durationMs / 1000, { route });
-      const level = method === 'GET' && status < 500 ? 'debug' : 'info';
+      // Whoever has no token writes no log.
+      const isStranger = status === 401 || (status === 429 && facts.keyId === null);
+      const level = (method === 'GET' && status < 500) || isStranger ? 'debug' : 'info';
       logger[level]({ event: 'api.answered', ...facts, durationMs: Math.round(durationMs) }, `${route} ${status}`);
     },
   };

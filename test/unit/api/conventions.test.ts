@@ -1,10 +1,13 @@
 /** What every answer of the API keeps to, whatever the route. Numbers H… are those of src/api/server.ts. */
+import { createHash, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
+import { networkOf } from '../../../src/api/auth/refusals.ts';
 import { API_ERRORS } from '../../../src/api/errors.ts';
-import { defineRoute, type Route } from '../../../src/api/route.ts';
+import { Idempotency } from '../../../src/api/idempotency.ts';
+import { definePublicRoute, defineRoute, type Route } from '../../../src/api/route.ts';
 import { CodedError } from '../../../src/base/errors.ts';
 import { ADMIN_TOKEN, type Api, type Called, startApi } from '../../support/api/harness.ts';
 
@@ -44,6 +47,22 @@ const MISBEHAVING: readonly Route[] = [
     },
   }),
 ];
+
+/** Slow to read, and open to everybody. */
+const PUBLIC: Route = definePublicRoute({
+  id: 'open',
+  method: 'GET',
+  url: '/v1/test/open',
+  summary: 'Waits.',
+  tag: 'test',
+  scope: 'public',
+  response: { 200: z.strictObject({ done: z.boolean() }) },
+  handler: async ({ signal }) => {
+    signals.push(signal);
+    await gate.promise;
+    return { body: { done: true } };
+  },
+});
 
 let api: Api;
 let token: string;
@@ -339,7 +358,162 @@ describe('Idempotency-Key', () => {
   });
 });
 
+describe('an Idempotency-Key whose answer came too late', () => {
+  const late = () =>
+    api.call('POST', '/v1/test/hanging', { token, body: { n: 1 }, headers: { 'idempotency-key': 'k-late' } });
+
+  it('stays under way until the handler has ended, and has its answer then', async () => {
+    expectError(await late(), 504, 'deadline_exceeded');
+    expectError(await late(), 409, 'idempotency_in_progress');
+    gate.resolve();
+    await expect.poll(async () => (await late()).status).toBe(200);
+    expect([(await late()).body, signals.length]).toEqual([{ done: true }, 1]);
+  });
+
+  it('K4: however long that takes, here and for other processes', async () => {
+    expectError(await late(), 504, 'deadline_exceeded');
+    api.time.nowMs += 4 * 60_000;
+    await api.idempotency.renew(api.time.nowMs);
+    api.time.nowMs += 4 * 60_000;
+    const elsewhere = new Idempotency({ table: api.idempotencies, random: randomBytes });
+    const kept = api.idempotencies.list()[0]?.[1];
+    expect(api.time.nowMs - (kept?.created_at_ms ?? 0)).toBe(4 * 60_000);
+    await elsewhere.sweep(api.time.nowMs);
+    expectError(await late(), 409, 'idempotency_in_progress');
+    api.time.nowMs += 60 * 60_000; // a process that was frozen knows all the same what it runs
+    expectError(await late(), 409, 'idempotency_in_progress');
+    expect(signals).toHaveLength(1);
+  });
+
+  it('is free again when the handler failed', async () => {
+    expectError(await late(), 504, 'deadline_exceeded');
+    gate.reject(new Error('in vain'));
+    await expect.poll(() => api.idempotencies.list().length).toBe(0);
+    gate = Promise.withResolvers();
+    gate.resolve();
+    expect((await late()).status).toBe(200);
+  });
+});
+
+describe('what one tenant keeps under Idempotency-Keys (K6)', () => {
+  it('is bounded in bytes: beyond, answers are given and not kept', async () => {
+    const idempotency = api.idempotency;
+    const use = async (key: string) => {
+      const request = { scope: 't_a', key, method: 'POST', path: '/', body: {} };
+      const first = await idempotency.begin(request, api.time.nowMs);
+      if (first.kind !== 'first') return false;
+      const body = { text: 'x'.repeat(200_000) };
+      await idempotency.finish(first, { requestId: 'req_1', body, secretFields: [] });
+      return true;
+    };
+    for (let n = 0; n < 120; n += 1) expect(await use(`k-${n}`)).toBe(true);
+    expect(api.idempotencies.bytes().length).toBeLessThan(17 * 1024 * 1024);
+    expect([await use('k-0'), await use('k-119')]).toEqual([false, true]);
+  });
+
+  it('holds no text from which a body could be guessed', async () => {
+    const headers = { 'idempotency-key': 'a key of the client' };
+    const body = { name: 'Acme' };
+    await api.call('POST', '/v1/tenants', { token: ADMIN_TOKEN, body, headers });
+    const plain = createHash('sha256')
+      .update(JSON.stringify(['POST', '/v1/tenants', body]))
+      .digest('base64url');
+    expect(api.idempotencies.bytes()).not.toContain(plain);
+  });
+});
+
+describe('callers without a valid token (H5)', () => {
+  const guess = (remoteAddress: string, authorization = 'Bearer sk_live_none') =>
+    api.server.app.inject({ url: '/v1/whoami', headers: { authorization }, remoteAddress });
+
+  it('are told so a few times, then to wait; others are not, and no valid token is kept out', async () => {
+    const answers = await Promise.all(Array.from({ length: 200 }, () => guess('192.0.2.1')));
+    expect(answers.filter(({ statusCode }) => statusCode === 401)).toHaveLength(120);
+    const over = answers.filter(({ statusCode }) => statusCode === 429);
+    expect(over).toHaveLength(80);
+    expect(over[0]?.headers['retry-after']).toBe('1');
+    expect(over[0]?.json().error.code).toBe('rate_limited');
+    expect((await guess('192.0.2.2')).statusCode).toBe(401);
+    expect((await guess('192.0.2.1', `Bearer ${token}`)).statusCode).toBe(200);
+    api.time.nowMs += 60_000;
+    expect((await guess('192.0.2.1')).statusCode).toBe(401);
+  });
+
+  it('from everywhere together too, an IPv6 network counting as one', async () => {
+    await api.server.close();
+    api = await startApi({ settings: { refusals: { perAddress: 3, overall: 5 } } });
+    await api.tenant('t_a');
+    token = await api.token('t_a');
+    const status = async (address: string) => (await guess(address)).statusCode;
+    const network = ['2001:db8::1', '2001:db8:0:0:1::1', '2001:db8:0::2', '2001:db8::3'];
+    expect(await Promise.all(network.map(status))).toEqual([401, 401, 401, 429]);
+    expect(await Promise.all(['192.0.2.1', '192.0.2.2', '192.0.2.3'].map(status))).toEqual([401, 401, 429]);
+    expect((await guess('192.0.2.3', `Bearer ${token}`)).statusCode).toBe(200);
+    expect(['::1', 'fe80::1%eth0', '::ffff:192.0.2.1', '1:2:3:4:5:6:7:8'].map(networkOf)).toEqual([
+      '0:0:0:0',
+      'fe80:0:0:0',
+      '::ffff:192.0.2.1',
+      '1:2:3:4',
+    ]);
+  });
+});
+
+describe('bodies that are deep', () => {
+  it('within reason are read, whatever stands in their texts', async () => {
+    const inText = `"${'['.repeat(500)}\\"${'{'.repeat(500)}"`;
+    const raw = `{"args":${'{"a":'.repeat(60)}${inText}${'}'.repeat(60)},"capability":"x","operator":"y"}`;
+    const answer = await api.call('POST', '/v1/policies/evaluate', { token, raw });
+    expectError(answer, 404, 'not_found'); // there is no connection
+  });
+
+  it('are a fault of whoever sends them, with a key or without', async () => {
+    const deep = `${'['.repeat(40_000)}${']'.repeat(40_000)}`;
+    const urls = ['/v1/policies/evaluate', '/v1/connectors', '/v1/connectors/x/test', '/v1/actions', '/v1/tokens'];
+    for (const url of urls) {
+      for (const raw of [
+        deep,
+        `{"args":{"a":${deep}},"capability":"x","operator":"y","tool":"z","config":{"a":${deep}}}`,
+      ]) {
+        for (const headers of [{}, { 'idempotency-key': 'k' }]) {
+          const answer = await api.call('POST', url, { token, raw, headers });
+          expectError(answer, 400, 'invalid_json');
+        }
+      }
+    }
+  });
+});
+
 describe('what is under way is counted (H4)', () => {
+  it('strangers that read slowly keep out neither tenants nor the platform', async () => {
+    await api.server.close();
+    api = await startApi({ further: () => [PUBLIC], settings: { maxOpen: 4, maxOpenPerTenant: 2 } });
+    await api.tenant('t_a');
+    const own = await api.token('t_a');
+    const waiting = Array.from({ length: 2 }, () => api.call('GET', '/v1/test/open'));
+    await expect.poll(() => signals.length).toBe(2);
+    expectError(await api.call('GET', '/v1/test/open'), 429, 'rate_limited');
+    expect((await api.call('GET', '/v1/whoami', { token: own })).status).toBe(200);
+    expect((await api.call('GET', '/v1/tenants', { token: ADMIN_TOKEN })).status).toBe(200);
+    gate.resolve();
+    await Promise.all(waiting);
+  });
+
+  it('for each tenant: one that waits for a long time leaves room for the others', async () => {
+    await api.server.close();
+    api = await startApi({ further: () => MISBEHAVING, settings: { maxOpen: 10, maxOpenPerTenant: 4 } });
+    for (const id of ['t_a', 't_b']) await api.tenant(id);
+    const [a, b] = [await api.token('t_a'), await api.token('t_b')];
+    const waiting = Array.from({ length: 4 }, () => api.call('POST', '/v1/test/hanging', { token: a, body: {} }));
+    await expect.poll(() => signals.length).toBe(4);
+    const refused = await api.call('GET', '/v1/whoami', { token: a });
+    expectError(refused, 429, 'rate_limited');
+    expect(refused.headers['retry-after']).toBe('1');
+    expect((await api.call('GET', '/v1/whoami', { token: b })).status).toBe(200);
+    gate.resolve();
+    await Promise.all(waiting);
+    await expect.poll(async () => (await api.call('GET', '/v1/whoami', { token: a })).status).toBe(200);
+  });
+
   it('and let go of', async () => {
     await Promise.all(Array.from({ length: 10 }, () => api.call('GET', '/v1/whoami', { token })));
     await expect.poll(() => api.server.state()).toEqual({ open: 0, streams: 0 });

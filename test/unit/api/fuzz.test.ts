@@ -12,7 +12,9 @@ default: deny
 `;
 
 async function furnished() {
-  const api = await startApi({ settings: { ratePerMinute: 10_000_000 } });
+  const api = await startApi({
+    settings: { ratePerMinute: 10_000_000, refusals: { perAddress: 10_000_000, overall: 10_000_000 } },
+  });
   await api.tenant('t_a');
   const token = await api.token('t_a');
   // Another one than the one in use, which would be revoked.
