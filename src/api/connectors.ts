@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { Secret } from '../base/secret.ts';
 import { formatDuration } from '../fibric/poll-settings.ts';
 import { checkConfig } from './config-input.ts';
-import { notFound } from './errors.ts';
+import { ApiError, notFound } from './errors.ts';
 import { CAPABILITY_NAMES, CONFIG_PARAMETERS, hasSideEffect, LISTING_ID, TOOLS } from './listing.ts';
 import { connectionName, connectionRef } from './names.ts';
 import { listOf, pageQuery, paginate, timeKey } from './pagination.ts';
@@ -75,6 +75,9 @@ const installBody = z.strictObject({
     .describe('Token of a webhook that was made by hand; deliveries signed with it are taken from then on.'),
 });
 
+/** Each is held in memory by every process, and polled. */
+export const MAX_CONNECTORS = 200;
+
 /** Kustomer may be asked several things, one after another. */
 const ASKING_MS = 60_000;
 
@@ -100,11 +103,16 @@ export function connectorRoutes(ports: Ports): readonly Route[] {
       handler: async ({ caller, body, signal }) => {
         const config = checkConfig(body.config);
         const { tenantId, resellerId, workspaceId } = caller;
+        const name = body.name ?? LISTING_ID;
+        const all = connectors.list(tenantId);
+        if (all.length >= MAX_CONNECTORS && !all.some(({ connection }) => connection.name === name)) {
+          throw new ApiError('state_conflict', `the tenant has ${MAX_CONNECTORS} connectors; remove some first`);
+        }
         const { installed, created, keyStored, checks } = await connectors.install({
           tenantId,
           resellerId,
           workspaceId,
-          name: body.name ?? LISTING_ID,
+          name,
           role: body.role,
           config,
           apiKey: body.api_key === undefined ? undefined : new Secret(body.api_key),

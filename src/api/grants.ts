@@ -44,6 +44,9 @@ const granting = {
   connection: connectionRef.optional().describe('By id or name; absent where the tenant has one connection only.'),
 };
 
+/** Operators and connections together: every process holds them in memory. */
+export const MAX_GRANTS = 5_000;
+
 const STATUS = { connected: 'ready', degraded: 'degraded', error: 'unavailable', pending_auth: 'unavailable' } as const;
 
 export function grantRoutes(ports: Ports): readonly Route[] {
@@ -107,6 +110,11 @@ export function grantRoutes(ports: Ports): readonly Route[] {
           );
         }
         const { operator, capability } = body;
+        const all = ports.grants.list(caller.tenantId);
+        const isNew = !all.some((one) => one.operator === operator && one.connectionId === connectionId);
+        if (isNew && all.length >= MAX_GRANTS) {
+          throw new ApiError('state_conflict', `${MAX_GRANTS} operators have grants already; revoke some first`);
+        }
         await ports.grants.grant({ tenantId: caller.tenantId, connectionId, operator, capability, by: byLine(caller) });
         return { body: granted(ports, caller.tenantId).find(sameAs(operator, connectionId)) ?? none(target, operator) };
       },

@@ -42,6 +42,9 @@ const policy = z.strictObject({
   change: z.enum(['created', 'changed', 'activated', 'unchanged', 'disabled', 'deleted']).optional(),
 });
 
+/** Of one that could not be read: there is nothing else to say of it. */
+const discarded = z.strictObject({ object: z.literal('policy_discarded'), name: z.string() });
+
 const problem = z.strictObject({
   field: z.null(),
   code: z.string(),
@@ -83,6 +86,9 @@ const evaluateBody = z.strictObject({
   value: z.number().nullable().optional(),
 });
 
+/** Deleted ones too: their versions are kept, in the memory of every process. */
+export const MAX_POLICY_NAMES = 1_000;
+
 export function policyRoutes(ports: Ports): readonly Route[] {
   const { policies } = ports;
   const found = (tenantId: string, name: string): Policy => {
@@ -107,6 +113,11 @@ export function policyRoutes(ports: Ports): readonly Route[] {
         const { tenantId } = caller;
         const broken = unreadable(ports, tenantId, parsed.document.name);
         if (broken !== undefined) throw broken;
+        const all = policies.set(tenantId);
+        if (all.size >= MAX_POLICY_NAMES && !all.has(parsed.document.name)) {
+          const message = `there are ${MAX_POLICY_NAMES} policies with those that were deleted; use the name of one of them`;
+          throw new ApiError('state_conflict', message);
+        }
         const change = await policies.apply(tenantId, parsed.document, byLine(caller));
         if (change.outcome === 'full') throw new ApiError('state_conflict', 'too many policies are in force');
         return { status: change.outcome === 'created' ? 201 : 200, body: changed(tenantId, change) };
@@ -238,12 +249,17 @@ export function policyRoutes(ports: Ports): readonly Route[] {
       id: 'deletePolicy',
       method: 'DELETE',
       url: '/v1/policies/:name',
-      summary: 'Delete a policy. Its versions stay, for receipts cite them.',
+      summary:
+        'Delete a policy. Its versions stay, for receipts cite them; one that cannot be read goes with all of them.',
       tag: 'policies',
       scope: 'policies:write',
       params: nameParams,
-      response: { 200: policy },
+      response: { 200: z.union([policy, discarded]) },
       handler: async ({ caller, params }) => {
+        if (unreadable(ports, caller.tenantId, params.name) !== undefined) {
+          await policies.discard(caller.tenantId, params.name);
+          return { body: { object: 'policy_discarded' as const, name: params.name } };
+        }
         found(caller.tenantId, params.name);
         const change = await policies.delete(caller.tenantId, params.name);
         if (change.outcome === 'unknown') throw notFound('policy');
@@ -345,5 +361,6 @@ function invalid(found: readonly PolicyProblem[]): ApiError {
 function unreadable({ policies }: Ports, tenantId: string, name: string): ApiError | undefined {
   const one = policies.unreadable(tenantId).find(({ key }) => key === `${tenantId}/${name}`);
   if (one === undefined) return undefined;
-  return new ApiError('state_conflict', `the policy ${name} cannot be read here, so everything is blocked`);
+  const message = `the policy ${name} cannot be read here, so everything is blocked. Delete it, and apply it anew`;
+  return new ApiError('state_conflict', message);
 }

@@ -96,6 +96,8 @@ export interface PoliciesPort {
   apply(tenantId: string, document: PolicyDocument, by: string): Promise<PolicyChange>;
   disable(tenantId: string, name: string): Promise<PolicyChange>;
   delete(tenantId: string, name: string): Promise<PolicyChange>;
+  /** Removes one that cannot be read, with all its versions. False when there is none. */
+  discard(tenantId: string, name: string): Promise<boolean>;
   /** Granted in the window that ends now, as far as is known here. */
   used(need: QuotaNeed, nowMs: number): number | null;
 }

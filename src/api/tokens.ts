@@ -1,9 +1,10 @@
 /**
  * Tokens: made, listed, revoked. Their text leaves once, in the answer that made them.
  *
- * N1  Nobody makes a token that may more than they may themselves.
+ * N1  Nobody makes a token that may more than they may themselves, or for longer.
  * N2  A token of another tenant is not there.
- * N3  A revoked token stays in the list for REVOKED_SHOWN_MS, so that whoever looks finds why it stopped.
+ * N3  A revoked token stays in the list for REVOKED_SHOWN_MS, so that whoever looks finds why it stopped; of a tenant that makes
+ *     and revokes without end, the latest MAX_DEAD_TOKENS.
  */
 import { z } from 'zod';
 import { CodedError } from '../base/errors.ts';
@@ -26,6 +27,7 @@ export interface TokenPorts {
 }
 
 export const MAX_LIVE_TOKENS = 500;
+export const MAX_DEAD_TOKENS = 1_000;
 export const REVOKED_SHOWN_MS = 30 * 86_400_000;
 
 const scopes = z
@@ -161,7 +163,7 @@ async function make(ports: TokenPorts, { caller, tenantId, body, nowMs }: MakeRe
   if (ports.tenants.get(tenantId) === undefined) throw notFound('tenant');
   const wanted = expanded(body.scopes);
   if (caller.kind === 'tenant') refuseMore(caller, wanted);
-  const expiresAtMs = body.expires_at ?? null;
+  const expiresAtMs = endOf(caller, body.expires_at ?? null);
   if (expiresAtMs !== null && expiresAtMs <= nowMs) {
     throw new ApiError('invalid_parameter', 'expires_at lies in the past');
   }
@@ -169,6 +171,7 @@ async function make(ports: TokenPorts, { caller, tenantId, body, nowMs }: MakeRe
   if (live.length >= MAX_LIVE_TOKENS) {
     throw new ApiError('state_conflict', `the tenant has ${MAX_LIVE_TOKENS} live tokens; revoke some first`);
   }
+  await forgetOldest(ports, tenantId, nowMs);
   const token: Secret = newToken(ports.random);
   const record: TokenRecord = {
     version: 1,
@@ -197,6 +200,30 @@ function refuseMore(caller: TenantCaller, wanted: readonly Scope[]): void {
   const beyond = wanted.filter((scope) => !caller.scopes.has(scope));
   if (beyond.length === 0) return;
   throw new ApiError('insufficient_scope', `the own token lacks ${beyond.join(', ')}, so it cannot give it to another`);
+}
+
+/** N1: who ends does not go on in another name. */
+function endOf(caller: AdminCaller | TenantCaller, wantedMs: number | null): number | null {
+  const ownMs = caller.kind === 'tenant' ? caller.expiresAtMs : null;
+  if (ownMs === null) return wantedMs;
+  if (wantedMs !== null && wantedMs > ownMs) {
+    throw new ApiError(
+      'insufficient_scope',
+      `the own token ends at ${rfc3339(ownMs)}, and no token it makes ends later`,
+    );
+  }
+  return wantedMs ?? ownMs;
+}
+
+/** N3: makes room for the next that ends. */
+async function forgetOldest(ports: TokenPorts, tenantId: string, nowMs: number): Promise<void> {
+  const endedAtMs = (record: TokenRecord): number => record.revoked_at_ms ?? record.expires_at_ms ?? nowMs;
+  const dead = ofTenant(ports, tenantId)
+    .filter((record) => statusOf(record, nowMs) !== 'active')
+    .sort((a, b) => endedAtMs(a) - endedAtMs(b));
+  for (const { key_id } of dead.slice(0, Math.max(0, dead.length - MAX_DEAD_TOKENS))) {
+    await ports.tokens.update(key_id, (now) => (now !== undefined && statusOf(now, nowMs) !== 'active' ? null : now));
+  }
 }
 
 function expanded(names: readonly string[]): readonly Scope[] {

@@ -123,6 +123,7 @@ export function memoryPorts(nowMs: () => number): MemoryPorts {
       apply: async (tenantId, document, by) => change(tenantId, { do: 'apply', document, by, nowMs: nowMs() }),
       disable: async (tenantId, name) => change(tenantId, { do: 'disable', name, nowMs: nowMs() }),
       delete: async (tenantId, name) => change(tenantId, { do: 'delete', name, nowMs: nowMs() }),
+      discard: async () => false,
       used: () => 0,
     },
     grants: {

@@ -1,7 +1,11 @@
 /** Connectors, capabilities, grants and policies as the API shows them. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { MAX_CONNECTORS } from '../../../src/api/connectors.ts';
+import { MAX_GRANTS } from '../../../src/api/grants.ts';
+import { MAX_POLICY_NAMES } from '../../../src/api/policies.ts';
 import type { WireReceipt } from '../../../src/fibric/commands/receipt-fields.ts';
+import { CONNECTOR_TEST } from '../../../src/fibric/policy/grants.ts';
 import { type Api, startApi } from '../../support/api/harness.ts';
 
 const KEY = 'eyJhbGciOiJIUzI1NiJ9.canary.canary';
@@ -197,6 +201,36 @@ describe('capabilities and grants', () => {
   });
 });
 
+describe('what a tenant can have is bounded: every process holds it in memory', () => {
+  it('connectors; those there are can be changed all the same', async () => {
+    for (let n = 0; n < MAX_CONNECTORS; n += 1) api.memory.addConnection('t_a', `c${n}`);
+    const refused = await install();
+    expect([refused.status, refused.body.error.code]).toEqual([409, 'state_conflict']);
+    expect((await install({ name: 'c7' })).status).toBe(200);
+  });
+
+  it('grants', async () => {
+    const { connectionId } = api.memory.addConnection('t_a', 'prod');
+    for (let n = 0; n < MAX_GRANTS; n += 1) {
+      const request = { tenantId: 't_a', connectionId, operator: `o${n}`, capability: 'customer.read', by: 'me' };
+      await api.memory.grants.grant(request);
+    }
+    const grant = (operator: string) => call('PUT', '/v1/grants', { operator, capability: 'conversation.read' });
+    expect((await grant('one-more')).body.error.code).toBe('state_conflict');
+    expect((await grant('o1')).body.capabilities).toEqual(['conversation.read', 'customer.read']);
+  });
+
+  it('names of policies, deleted ones too', async () => {
+    const apply = (name: string) => call('POST', '/v1/policies', { document: GUIDE.replace('support-writes', name) });
+    for (let n = 0; n < MAX_POLICY_NAMES; n += 1) {
+      expect((await apply(`p${n}`)).status).toBe(201);
+      await api.memory.policies.delete('t_a', `p${n}`);
+    }
+    expect((await apply('one-more')).body.error.code).toBe('state_conflict');
+    expect((await apply('p3')).body.change).toBe('activated');
+  });
+});
+
 describe('policies', () => {
   it("the guide's applies as it is printed, and comes back as YAML that says the same", async () => {
     const applied = await call('POST', '/v1/policies', { document: GUIDE });
@@ -297,6 +331,44 @@ describe('testing a connector', () => {
     const fields = wrong.body.problems.map((one: { field: string }) => one.field);
     expect(fields).toEqual(expect.arrayContaining(['args.conversation_id', 'args.body']));
     expect((await test({ tool: 'note.delete' })).body.error.message).toContain('note.write');
+  });
+
+  const as = (by: string, more: object = {}) =>
+    api.call('POST', '/v1/connectors/kustomer-prod/test', {
+      ...{ token: by, body: { tool: 'note.write', args: NOTE, ...more } },
+    });
+
+  it('without an operator it is tried under the reserved name by whoever may administer it, with no grant', async () => {
+    const tried = await as(token);
+    expect(tried.body).toMatchObject({ operator: CONNECTOR_TEST, outcome: 'dry_run', verdict: { decision: 'ALLOW' } });
+    await as(token, { mode: 'live', wait_ms: 0 });
+    expect(api.memory.sent).toMatchObject([{ operator: CONNECTOR_TEST, mode: 'live' }]);
+    expect((await call('GET', '/v1/grants')).body.data).toEqual([]);
+    // The policies decide all the same.
+    const assigned = { tool: 'assignment.write', args: { conversation_id: 'cnv_63k1', user_ids: [] } };
+    expect((await as(token, assigned)).body.verdict?.decision).not.toBe('ALLOW');
+  });
+
+  it('without an operator others try it as one with the grant, and as nobody where there is none', async () => {
+    const operate = await api.token('t_a', ['operate']);
+    const nobody = await as(operate);
+    expect([nobody.status, nobody.body.error.code]).toEqual([400, 'invalid_parameter']);
+    for (const operator of ['zoe', 'ann']) {
+      await call('PUT', '/v1/grants', { operator, capability: 'conversation.note.write' });
+    }
+    expect((await as(operate)).body).toMatchObject({ operator: 'ann', verdict: { decision: 'ALLOW' } });
+    expect(api.memory.sent).toEqual([]);
+  });
+
+  it('the reserved name is for those alone, and is granted nothing', async () => {
+    const operate = await api.token('t_a', ['operate']);
+    const refused = await as(operate, { operator: CONNECTOR_TEST });
+    expect([refused.status, refused.body.error.code]).toEqual([403, 'insufficient_scope']);
+    expect((await as(token, { operator: CONNECTOR_TEST })).body.operator).toBe(CONNECTOR_TEST);
+    const granted = await call('PUT', '/v1/grants', { operator: CONNECTOR_TEST, capability: 'conversation.read' });
+    expect(granted.status).toBe(400);
+    const reader = await api.token('t_a', ['read_only']);
+    expect((await as(reader)).status).toBe(403);
   });
 
   it('live is carried out through the command path, the same one once', async () => {

@@ -1,5 +1,7 @@
 /** Whose a request is: the token says it, and nothing else. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { TokenRecord } from '../../../src/api/auth/records.ts';
+import { MAX_DEAD_TOKENS } from '../../../src/api/tokens.ts';
 import { ADMIN_TOKEN, type Api, startApi } from '../../support/api/harness.ts';
 
 let api: Api;
@@ -173,6 +175,33 @@ describe('tokens', () => {
     expect((await api.call('POST', '/v1/tokens', { token: keys, body: body(['admin']) })).status).toBe(403);
     const made = await api.call('POST', '/v1/tokens', { token: keys, body: body(['events:read', 'events:read']) });
     expect([made.status, made.body.scopes]).toEqual([201, ['events:read']]);
+  });
+
+  it('N1: that end make none that go on after them', async () => {
+    const at = (ms: number) => new Date(api.time.nowMs + ms).toISOString();
+    const make = (by: string, expires_at?: string | null) =>
+      api.call('POST', '/v1/tokens', { token: by, body: { name: 'x', scopes: ['admin'], expires_at } });
+    const short = (await make(a, at(60_000))).body.token as string;
+    const longer = await make(short, at(60_001));
+    expect([longer.status, longer.body.error.code]).toEqual([403, 'insufficient_scope']);
+    expect((await make(short, at(30_000))).body.expires_at).toBe(at(30_000));
+    for (const none of [undefined, null]) expect((await make(short, none)).body.expires_at).toBe(at(60_000));
+    expect((await make(a)).body.expires_at).toBeNull();
+  });
+
+  it('N3: made and revoked without end are forgotten, the oldest first', async () => {
+    const { value } = { value: api.tokens.list()[0]?.[1] as TokenRecord };
+    for (let n = 0; n < MAX_DEAD_TOKENS + 5; n += 1) {
+      const key_id = `key_dead${n}`;
+      const dead = { ...value, key_id, hash: String(n).padStart(64, '0'), revoked_at_ms: api.time.nowMs + n };
+      await api.tokens.update(key_id, () => dead);
+    }
+    await api.token('t_a');
+    const left = api.tokens.list('key_dead').map(([key]) => key);
+    expect(left).toHaveLength(MAX_DEAD_TOKENS);
+    expect(left).not.toContain('key_dead4');
+    expect(left).toContain('key_dead5');
+    expect((await whoami(a)).status).toBe(200);
   });
 
   it('are shown without their text, and when they were last used', async () => {
