@@ -16,6 +16,7 @@ import type { ReceiverCounters } from '../ingest/counters.ts';
 import type { Log } from '../kafka/port.ts';
 import { topicNames } from '../kafka/topics.ts';
 import { type ActCodec, openActing } from './acting.ts';
+import { REPORT_KIND, startPollReporter } from './api/poll-reports.ts';
 import { STATE_KIND } from './api/records.ts';
 import { openStateWriter, type StateWriter } from './api/states.ts';
 import { type Documents, openDocuments } from './control/documents.ts';
@@ -155,9 +156,22 @@ async function start(options: ServiceOptions, parts: Part[]): Promise<Server> {
     if (acting !== undefined) parts.push({ name: 'acting', shared: true, health: acting.health, close: acting.close });
     let polling: PollingRole | undefined;
     if (has('poll')) {
-      const { changed: stateChanged } = await tellStates(options, acting?.documents, parts);
-      polling = await startPolling({ ...options, clients: vendor.clients, received, stateChanged });
-      parts.push(polling);
+      const { documents, writer } = await tellStates(options, acting?.documents, parts);
+      const { changed: stateChanged } = writer;
+      const started = await startPolling({ ...options, clients: vendor.clients, received, stateChanged });
+      polling = started;
+      parts.push(started);
+      const reporter = startPollReporter({
+        ...{ table: documents.table(REPORT_KIND), id: randomUUID(), polls: () => started.polls() },
+        acceptedAtMs: (connectionId) => counters?.lastAcceptedAtMs.get(connectionId) ?? null,
+        ...{ logger: options.logger, clock: options.log.clock },
+      });
+      // Others go on without what it tells, and say so.
+      parts.push({
+        name: 'reports',
+        health: () => ({ ready: true, detail: reporter.health() }),
+        close: reporter.close,
+      });
     }
     if (acting !== undefined) {
       const { act: codec } = options;
@@ -210,7 +224,7 @@ async function tellStates(
   { settings, log, logger }: ServiceOptions,
   shared: Documents | undefined,
   parts: Part[],
-): Promise<StateWriter> {
+): Promise<{ readonly documents: Documents; readonly writer: StateWriter }> {
   const documents = shared ?? (await openDocuments({ log, topic: topicNames(settings.topicPrefix).control, logger }));
   const writer = openStateWriter({ table: documents.table(STATE_KIND), logger, clock: log.clock });
   parts.push({
@@ -222,7 +236,7 @@ async function tellStates(
       if (shared === undefined) await documents.close();
     },
   });
-  return writer;
+  return { documents, writer };
 }
 
 /** Where this process reaches itself. */

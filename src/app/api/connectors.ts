@@ -1,7 +1,14 @@
 /** Connectors as the API sees them: connections of the control topic with what is known of their health. */
 
 import { LISTING_ID } from '../../api/listing.ts';
-import type { BackfillFacts, ConnectorsPort, Installed, Table } from '../../api/ports.ts';
+import type {
+  BackfillFacts,
+  ConnectorsPort,
+  Installed,
+  InstallRequest,
+  InstallResult,
+  Table,
+} from '../../api/ports.ts';
 import { CodedError } from '../../base/errors.ts';
 import type { Connection, ConnectionWithTokens } from '../../fibric/connection.ts';
 import { type CursorScope, parseBackfillKey, scopeKey } from '../../ingest/poll/cursor-record.ts';
@@ -19,12 +26,15 @@ import type { Clients } from '../poll/clients.ts';
 import { scanLatest } from '../poll/cursor-scan.ts';
 import { checkContract, webhookReport } from './contract.ts';
 import { install } from './install.ts';
+import { type PollReport, toldPolls } from './poll-reports.ts';
 import { type BindingRecord, isMended, type StateRecord, stateChange } from './records.ts';
 
 export interface ConnectorsOptions {
   readonly store: ConnectionStore;
   readonly bindings: Table<BindingRecord>;
   readonly states: Table<StateRecord>;
+  /** How the polls of other processes stand. */
+  readonly reports: Pick<Table<PollReport>, 'list'>;
   readonly grants: Pick<GrantStore, 'forget'>;
   readonly clients: Pick<Clients, 'of'>;
   readonly orders: Pick<BackfillOrders, 'get' | 'give'>;
@@ -96,43 +106,67 @@ export function openConnectors(options: ConnectorsOptions): ConnectorsPort {
     };
   }
 
+  const turns = new Map<string, Promise<unknown>>();
+
+  /** One change of a tenant's connectors at a time: two installs would make two webhooks, and a removal leave half of an install. */
+  function inTurn<T>(tenantId: string, work: () => Promise<T>): Promise<T> {
+    const result = (turns.get(tenantId) ?? Promise.resolve()).then(work);
+    const over = result.catch(() => undefined);
+    turns.set(tenantId, over);
+    void over.then(() => {
+      if (turns.get(tenantId) === over) turns.delete(tenantId);
+    });
+    return result;
+  }
+
+  async function installOne(request: InstallRequest): Promise<InstallResult> {
+    // Whoever asked has gone meanwhile, or was told that it takes too long.
+    if (request.signal.aborted) throw new CodedError('shutting_down', 'nobody waits for the install any more');
+    // First, so that an install which cannot be whole has stored nothing.
+    await options.prepareTenant(request.tenantId);
+    const { publicUrl, defaultBaseUrl } = options;
+    const nowMs = () => log.clock.nowMs();
+    const done = await install({ store, publicUrl, defaultBaseUrl, nowMs }, request);
+    const { connection, created, keyStored, checks, keyState } = done;
+    const key = scopeKey(connection);
+    await bindings.update(key, (now) => {
+      const role = request.role ?? now?.role ?? null;
+      return now?.role === role ? now : { version: 1, listing: LISTING_ID, role };
+    });
+    if (keyState !== null) {
+      const refused = { state: 'pending_auth', reason: 'key_refused' } as const;
+      const ended = isMended(states.get(key), checks) ? null : undefined;
+      const found = keyState === 'refused' ? refused : ended;
+      if (found !== undefined) await states.update(key, (now) => stateChange(now, found, nowMs()));
+    }
+    return { installed: installedOf(connection), created, keyStored, checks };
+  }
+
+  async function removeOne(tenantId: string, connectionId: string): Promise<void> {
+    const connection = { tenantId, connectionId };
+    // Before it, or a removal that stops half-way would leave grants that nobody can name any more; and what was granted
+    // meanwhile goes with it.
+    await grants.forget(connection);
+    await store.remove(connectionId, tenantId);
+    await grants.forget(connection);
+    await bindings.update(scopeKey(connection), (now) => (now === undefined ? undefined : null));
+    await states.update(scopeKey(connection), (now) => (now === undefined ? undefined : null));
+  }
+
   return {
     list: (tenantId) => of(tenantId).map(installedOf),
     find: (tenantId, ref) => {
       const found = find(tenantId, ref);
       return found === undefined ? undefined : installedOf(found);
     },
-    async install(request) {
-      const { publicUrl, defaultBaseUrl } = options;
-      const nowMs = () => log.clock.nowMs();
-      const done = await install({ store, publicUrl, defaultBaseUrl, nowMs }, request);
-      const { connection, created, keyStored, checks, keyState } = done;
-      const key = scopeKey(connection);
-      await bindings.update(key, (now) => {
-        const role = request.role ?? now?.role ?? null;
-        return now?.role === role ? now : { version: 1, listing: LISTING_ID, role };
-      });
-      if (keyState !== null) {
-        const refused = { state: 'pending_auth', reason: 'key_refused' } as const;
-        const ended = isMended(states.get(key), checks) ? null : undefined;
-        const found = keyState === 'refused' ? refused : ended;
-        if (found !== undefined) await states.update(key, (now) => stateChange(now, found, nowMs()));
-      }
-      await options.prepareTenant(connection.tenantId);
-      return { installed: installedOf(connection), created, keyStored, checks };
-    },
-    async remove(tenantId, connectionId) {
-      const connection = { tenantId, connectionId };
-      await store.remove(connectionId, tenantId);
-      await grants.forget(connection);
-      await bindings.update(scopeKey(connection), (now) => (now === undefined ? undefined : null));
-      await states.update(scopeKey(connection), (now) => (now === undefined ? undefined : null));
-    },
+    install: (request) => inTurn(request.tenantId, () => installOne(request)),
+    remove: (tenantId, connectionId) => inTurn(tenantId, () => removeOne(tenantId, connectionId)),
     webhook: async (tenantId, connectionId, signal) => webhookReport(await look(tenantId, connectionId, signal)),
     contract: async (tenantId, connectionId, signal) =>
       checkContract({
         ...(await look(tenantId, connectionId, signal)),
         polls: options.pollsOf({ tenantId, connectionId }),
+        toldPolls: toldPolls(options.reports, { tenantId, connectionId }),
         told: states.get(scopeKey({ tenantId, connectionId })),
       }),
     async backfills(tenantId, connectionId) {
@@ -176,10 +210,12 @@ export function openConnectors(options: ConnectorsOptions): ConnectorsPort {
   };
 }
 
-/** By a poll or a webhook, as far as this process knows. */
-function lastSense({ pollsOf, lastAcceptedAtMs }: ConnectorsOptions, connection: Connection): number | null {
+/** By a poll or a webhook, as far as this process knows and those that poll have told. */
+function lastSense({ pollsOf, lastAcceptedAtMs, reports }: ConnectorsOptions, connection: Connection): number | null {
   const polls = Object.values(pollsOf(connection)?.streams ?? {}).map((stream) => stream.lastSuccessAtMs);
-  const times = [...polls, lastAcceptedAtMs(connection.connectionId)].filter((time) => typeof time === 'number');
+  const told = toldPolls(reports, connection)?.sensedAtMs ?? null;
+  const all = [...polls, lastAcceptedAtMs(connection.connectionId), told];
+  const times = all.filter((time) => typeof time === 'number');
   return times.length === 0 ? null : Math.max(...times);
 }
 

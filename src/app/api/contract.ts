@@ -9,6 +9,7 @@ import { HEALTH_REASONS, NEVER_SEEN } from '../../ingest/webhook-health/model.ts
 import { lookAtWebhooks } from '../../ingest/webhook-health/observe.ts';
 import type { KustomerClient } from '../../kustomer/client/client.ts';
 import { checkKey } from '../control/key-check.ts';
+import { REPORT_STALE_MS, type ToldPolls } from './poll-reports.ts';
 import { checkOfFailure, checksOfKey } from './probe.ts';
 import type { StateRecord } from './records.ts';
 import { checkSignature } from './signature-check.ts';
@@ -20,8 +21,9 @@ export interface ContractOptions {
   readonly webhookUrl: string | null;
   /** Undefined where another process polls it. */
   readonly polls: ConnectionPollHealth | undefined;
-  /** What that process has told. */
+  /** What that process has told of the connection, and last of its polls. */
   readonly told: StateRecord | undefined;
+  readonly toldPolls: ToldPolls | undefined;
   readonly nowMs: number;
   readonly signal: AbortSignal;
 }
@@ -116,23 +118,15 @@ function noKey(): Check {
 }
 
 /** In the process that polls, exactly; in others, what that one has told. */
-function checkPoll({ connection, polls, told }: ContractOptions): Check {
+function checkPoll(options: ContractOptions): Check {
+  const { connection, polls } = options;
   const name = 'poll_lag';
   const { pollIntervalMs } = connection.settings;
-  const nextStep = 'Raise poll_interval if the rate limit is used up; see /readyz of the process that polls.';
+  const nextStep = POLL_STEP;
   if (!connection.hasApiKey) {
     return { name, ok: false, code: 'no_key', message: 'nothing is polled without an API key', nextStep: null };
   }
-  if (polls === undefined) {
-    if (told === undefined) {
-      const message = 'no process has polled it yet';
-      return { name, ok: null, code: 'not_begun', message, nextStep: 'Is a process with the role poll running?' };
-    }
-    const failing = told.reason === 'poll_failing' || told.reason === 'key_refused';
-    return failing
-      ? { name, ok: false, code: told.reason, message: 'the process that polls says that it fails', nextStep }
-      : { name, ok: true, code: 'ok', message: 'the process that polls reports no trouble', nextStep: null };
-  }
+  if (polls === undefined) return checkTold(options);
   const streams = Object.entries(polls.streams);
   const late = streams.filter(
     ([, { lagMs }]) => lagMs !== null && lagMs > LATE_INTERVALS * pollIntervalMs + LATE_SLACK_MS,
@@ -153,6 +147,48 @@ function checkPoll({ connection, polls, told }: ContractOptions): Check {
     message: `${text}; every ${formatDuration(pollIntervalMs)}`,
     nextStep: troubled ? nextStep : null,
   };
+}
+
+const POLL_STEP = 'Raise poll_interval if the rate limit is used up; see /readyz of the process that polls.';
+
+/** Never better than what was told: one who has fallen silent is no sign that all is well. */
+function checkTold({ connection, told, toldPolls, nowMs }: ContractOptions): Check {
+  const name = 'poll_lag';
+  const { pollIntervalMs } = connection.settings;
+  if (told?.reason === 'poll_failing' || told?.reason === 'key_refused') {
+    return {
+      name,
+      ok: false,
+      code: told.reason,
+      message: 'the process that polls says that it fails',
+      nextStep: POLL_STEP,
+    };
+  }
+  if (toldPolls === undefined) {
+    const message = 'no process has said that it polls it';
+    return { name, ok: null, code: 'not_begun', message, nextStep: 'Is a process with the role poll running?' };
+  }
+  const ageMs = Math.max(0, nowMs - toldPolls.toldAtMs);
+  if (ageMs > REPORT_STALE_MS) {
+    const message = `the process that polls it was last heard of ${Math.round(ageMs / 1000)}s ago`;
+    return { name, ok: false, code: 'silent', message, nextStep: 'Is a process with the role poll running?' };
+  }
+  const { lagMs, failing } = toldPolls;
+  if (lagMs === null) {
+    const message = 'not everything was read yet by the process that polls it';
+    return {
+      name,
+      ok: failing.length > 0 ? false : null,
+      code: failing.length > 0 ? 'failing' : 'not_begun',
+      message,
+      nextStep: null,
+    };
+  }
+  const late = lagMs > LATE_INTERVALS * pollIntervalMs + LATE_SLACK_MS;
+  const said = failing.length > 0 ? ` (failing: ${failing.join(', ')})` : '';
+  const message = `${Math.round(lagMs / 1000)}s behind at most${said}, as told ${Math.round(ageMs / 1000)}s ago; every ${formatDuration(pollIntervalMs)}`;
+  const ok = !late && failing.length === 0;
+  return { name, ok, code: late ? 'late' : ok ? 'ok' : 'failing', message, nextStep: ok ? null : POLL_STEP };
 }
 
 function budgetCheck(client: KustomerClient): Check {

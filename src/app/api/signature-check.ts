@@ -8,6 +8,7 @@ import type { ConnectionWithTokens } from '../../fibric/connection.ts';
 import { SIGNATURE_HEADER, sign, signingKey } from '../../kustomer/signature.ts';
 
 const TIMEOUT_MS = 10_000;
+const MAX_ANSWER_LENGTH = 10_000;
 const NOBODY = 'f'.repeat(24);
 const NAME = 'signature';
 
@@ -58,7 +59,11 @@ async function post({ url, body, signature, signal }: Delivery): Promise<{ statu
     bodyTimeout: TIMEOUT_MS,
     signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
   });
-  const text = (await answer.body.text()).slice(0, 10_000);
+  let text = '';
+  for await (const chunk of answer.body) {
+    text += String(chunk);
+    if (text.length > MAX_ANSWER_LENGTH) break; // whatever answers there, it is not this service
+  }
   return { status: answer.statusCode, code: codeIn(text) };
 }
 

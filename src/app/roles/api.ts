@@ -19,6 +19,7 @@ import { settleAdminToken } from '../api/admin-token.ts';
 import { type ConnectorsOptions, openConnectors } from '../api/connectors.ts';
 import { openDataPart } from '../api/data.ts';
 import { createApiObserver } from '../api/observer.ts';
+import { REPORT_KIND } from '../api/poll-reports.ts';
 import { BINDING_KIND, STATE_KIND } from '../api/records.ts';
 import type { ConnectionStore } from '../control/store.ts';
 import { openBackfillOrders } from '../poll/backfill-orders.ts';
@@ -76,6 +77,7 @@ export async function startApiRole(options: ApiRoleOptions): Promise<ApiRole> {
     store: options.connections,
     bindings: documents.table(BINDING_KIND),
     states: documents.table(STATE_KIND),
+    reports: documents.table(REPORT_KIND),
     grants,
     clients,
     orders,
@@ -100,6 +102,7 @@ export async function startApiRole(options: ApiRoleOptions): Promise<ApiRole> {
       apply: policies.apply,
       disable: policies.disable,
       delete: policies.delete,
+      discard: policies.discard,
       used: quota.used,
     },
     grants,
@@ -117,6 +120,7 @@ export async function startApiRole(options: ApiRoleOptions): Promise<ApiRole> {
   const sweep = startSweep(options, async () => {
     const nowMs = log.clock.nowMs();
     await book.writeUses();
+    await idempotency.renew(nowMs);
     await idempotency.sweep(nowMs);
     await sweepTokens(tokens, nowMs);
   });

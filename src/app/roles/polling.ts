@@ -25,6 +25,8 @@ export interface PollingOptions extends Omit<PollRoleOptions, 'connections'> {
 export interface PollingRole extends Role {
   /** How the polls of a connection stand; undefined where another process polls it. */
   pollsOf(scope: CursorScope): ConnectionPollHealth | undefined;
+  /** Of all connections that this process polls. */
+  polls(): readonly ConnectionPollHealth[];
 }
 
 interface Part {
@@ -71,6 +73,7 @@ export async function startPolling(options: PollingOptions): Promise<PollingRole
         detail: Object.fromEntries(all.map(([name, { detail }]) => [name, detail])),
       };
     },
+    polls: () => polls?.poller.health ?? [],
     pollsOf: (scope) => polls?.poller.health.find((one) => scopeKey(one) === scopeKey(scope)),
     close,
   };
