@@ -34,7 +34,9 @@ const MEMORY_SESSION_TIMEOUT_MS = 1500;
 export const addDemo: AddCommand = (program, context, finish) => {
   program
     .command('demo')
-    .description('flood two tenants, kill the processor half way, lose webhooks, and account for every change')
+    .description(
+      'flood two tenants, kill the processor half way, lose webhooks, write notes back, and account for all of it',
+    )
     .addOption(new Option('--log <kind>', 'the log to run on').choices(['kafka', 'memory']).default('kafka'))
     .option('--changes <n>', 'distinct changes; 20 % more are sent twice', '20000')
     .option('--rate <n>', 'sends a second (default: 1000 on Kafka, 3000 in memory)')
@@ -79,7 +81,7 @@ export const addDemo: AddCommand = (program, context, finish) => {
         if (!result.ok) finish(EXIT.differs);
       } finally {
         await stage?.close().catch((error) => context.note(explain(error).text));
-        if (memory === undefined) await removeTopics(settings, tenants, context);
+        if (memory === undefined) await removeTopics(settings, context);
         await log.close();
       }
     });
@@ -116,14 +118,12 @@ function demoEnvironment(env: CliContext['env']): NodeJS.ProcessEnv {
   };
 }
 
-async function removeTopics(settings: Settings, tenants: readonly string[], context: CliContext): Promise<void> {
+/** All that begin with the prefix: nobody else has it. */
+async function removeTopics(settings: Settings, context: CliContext): Promise<void> {
   const cleaner = openLog(settings, createLogger('fatal'));
-  const names = topicNames(settings.topicPrefix);
-  const { raw, state, dead, control, cursors, enrich, budgetAsks, budgetLeases, commands, ledger } = names;
-  const own = [raw, state, dead, control, cursors, enrich, budgetAsks, budgetLeases, commands, ledger];
-  const all = [...own, ...tenants.map((tenant) => names.events(tenant))];
   try {
-    await cleaner.admin.deleteTopics(all);
+    const all = (await cleaner.admin.describeTopics()).map(({ name }) => name);
+    await cleaner.admin.deleteTopics(all.filter((name) => name.startsWith(settings.topicPrefix)));
   } catch (error) {
     context.note(`the demo's topics could not be deleted: ${explain(error).text}`);
   } finally {

@@ -2,7 +2,8 @@
  * The demo: the whole path once, with a crash in the middle, and every change accounted for at the end.
  *
  *   topics, schema, connections → flood (duplicates, reordering) ∥ verify → SIGKILL of the processor half way
- *   → a simulated Kustomer, with its webhooks off for a while (sensing.ts) → summary
+ *   → a simulated Kustomer, with its webhooks off for a while (sensing.ts)
+ *   → another one, connected and written to with `fibric` (acting.ts) → summary
  */
 import { createWriteStream } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -12,6 +13,7 @@ import type { FloodTarget } from '../../simulator/flood/options.ts';
 import { type FloodProgress, type FloodReport, formatFloodReport } from '../../simulator/flood/report.ts';
 import { runFlood } from '../../simulator/flood/run-flood.ts';
 import { formatVerifyReport, runVerify, type VerifyOptions, type VerifyReport } from '../verify/index.ts';
+import { type ActingResult, openActing, runActing } from './acting.ts';
 import { runSensing, type SensingResult } from './sensing.ts';
 import type { Stage } from './stage.ts';
 
@@ -35,6 +37,7 @@ export interface DemoResult {
   readonly flood: FloodReport;
   readonly verify: VerifyReport;
   readonly sensing: SensingResult;
+  readonly acting: ActingResult;
   readonly ok: boolean;
 }
 
@@ -83,13 +86,27 @@ export async function runDemo(options: DemoOptions, { stage, say, signal }: Demo
     say('');
     say(formatVerifyReport(verify));
     say('');
-    const sensing = await sense(options, { stage, say, signal });
+    const { sensing, acting } = await senseAndAct(options, { stage, say, signal });
     say('');
     for (const line of countLines(verify, sensing)) say(line);
     const isFlooded = verify.ok && flood.outcome === 'complete' && flood.notAccepted === 0 && crash !== undefined;
-    return { flood, verify, sensing, ok: isFlooded && sensing.ok };
+    return { flood, verify, sensing, acting, ok: isFlooded && sensing.ok && acting.ok };
   } finally {
     await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** The roles of the third act start while the second one plays. */
+async function senseAndAct(options: DemoOptions, io: DemoIo) {
+  const opening = openActing(io.stage);
+  opening.catch(() => undefined); // told below
+  try {
+    const sensing = await sense(options, io);
+    io.say('');
+    return { sensing, acting: await runActing(await opening, io) };
+  } finally {
+    const opened = await opening.catch(() => undefined);
+    await opened?.simulator.close();
   }
 }
 
@@ -123,11 +140,12 @@ async function replaceProcessor(stage: Stage, say: DemoIo['say']): Promise<void>
 }
 
 /** The line a script may look for. */
-export function demoLine({ flood, verify, ok }: DemoResult): string {
+export function demoLine({ flood, verify, acting, ok }: DemoResult): string {
   const { defects, latency } = verify;
   const ms = (value: number | undefined) => (value === undefined ? 'n/a' : String(Math.round(value)));
   return (
     `demo ${ok ? 'ok' : 'FAILED'}: accepted=${flood.accepted} distinct=${flood.distinctAccepted} envelopes=${verify.counts.seen} ` +
-    `lost=${defects.missing} doubled=${defects.doubled} p50_ms=${ms(latency?.p50Ms)} p99_ms=${ms(latency?.p99Ms)}`
+    `lost=${defects.missing} doubled=${defects.doubled} p50_ms=${ms(latency?.p50Ms)} p99_ms=${ms(latency?.p99Ms)} ` +
+    `applied=${acting.applied} dedup=${acting.deduplicated} blocked=${acting.blocked}`
   );
 }
