@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { type Capability, COMMAND_TYPES } from '../fibric/commands/index.ts';
 import { EVENT_TYPES } from '../fibric/events/index.ts';
-import { CAPABILITIES, READ_CAPABILITIES } from '../fibric/policy/capabilities.ts';
+import { READ_CAPABILITIES, WRITE_CAPABILITIES } from '../fibric/policy/capabilities.ts';
 import { notFound } from './errors.ts';
 import { listOf, pageQuery, paginate } from './pagination.ts';
 import { defineRoute, type Route } from './route.ts';
@@ -214,5 +214,7 @@ function matches({ id, name, tags, about }: z.input<typeof listing>, q: string):
     .every((word) => text.includes(word));
 }
 
-/** Every capability there is, in the order of the catalogue. */
-export const CAPABILITY_NAMES: readonly string[] = CAPABILITIES.map(({ name }) => name);
+/** Every capability there is: what one senses through, then what one writes. */
+export const CAPABILITY_NAMES: readonly string[] = [...READ_CAPABILITIES, ...WRITE_CAPABILITIES].map(
+  ({ name }) => name,
+);
