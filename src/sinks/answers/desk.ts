@@ -56,10 +56,18 @@ export interface DeskHost {
   }): void;
   bury(record: LogRecord, why: { readonly code: 'answer_foreign'; readonly message: string }): void;
   /** The record is finished, with all that is staged. */
-  settle(ticket: Ticket): void;
+  settle(ticket: Ticket, lane: string): void;
   backOff(ticket: Ticket, untilMs: number): void;
   /** The command runs in the turn of the answer. */
   run(work: CommandWork, ticket: Ticket): void;
+}
+
+/** An approved call of which nobody can ask. */
+interface Stranded {
+  readonly identity: string;
+  readonly lane: string;
+  readonly entry: InFlight;
+  readonly ticket: Ticket;
 }
 
 export class AnswerDesk {
@@ -88,15 +96,15 @@ export class AnswerDesk {
     switch (weighed.kind) {
       case 'nothing':
         host.stage({ afterwards: () => host.observer.answerIgnored(answer, weighed.why) });
-        host.settle(ticket);
+        host.settle(ticket, work.lane);
         return undefined;
       case 'foreign':
         host.bury(work.record, { code: 'answer_foreign', message: weighed.why });
-        host.settle(ticket);
+        host.settle(ticket, work.lane);
         return undefined;
       case 'resolve':
         host.stage({ change: { identity: answer.identity, entry: weighed.entry } });
-        host.settle(ticket);
+        host.settle(ticket, work.lane);
         return undefined;
       case 'reject':
         return this.#alone(answer.identity, () => this.#reject(work, weighed.held, ticket));
@@ -142,12 +150,12 @@ export class AnswerDesk {
     const words = `${by} rejected it${note === null ? '' : `: ${note}`}`;
     const message = code === 'confirmation_rejected' ? words : 'it was rejected after it had expired';
     host.stage({ change: { identity, entry }, receipt: endedHoldReceipt(about, held, { code, message }, nowMs) });
-    host.settle(ticket);
+    host.settle(ticket, work.lane);
     return 'over';
   }
 
   async #execute(
-    { answer }: AnswerWork,
+    { answer, lane }: AnswerWork,
     { of, approvedBy }: { readonly of: Held | InFlight; readonly approvedBy: string },
     ticket: Ticket,
   ): Promise<'over' | 'running'> {
@@ -160,11 +168,11 @@ export class AnswerDesk {
       host.run({ ...work, live: { ...work.live, approvedBy } }, ticket);
       return 'running';
     }
-    if (of.kind === 'in_flight') this.#strand(identity, of, recalled, ticket);
+    if (of.kind === 'in_flight') this.#strand({ identity, lane, entry: of, ticket }, recalled);
     else {
       const about = aboutOf(identity, host.partition, recalled, of.subject);
       this.#refuse(about, of, recalled);
-      host.settle(ticket);
+      host.settle(ticket, lane);
     }
     return 'over';
   }
@@ -181,7 +189,7 @@ export class AnswerDesk {
   }
 
   /** Its call may have happened, and there is nothing to ask with. The lane waits until the call is over, as it always does. */
-  #strand(identity: string, entry: InFlight, recalled: Exclude<Recalled, { kind: 'work' }>, ticket: Ticket): void {
+  #strand({ identity, lane, entry, ticket }: Stranded, recalled: Exclude<Recalled, { kind: 'work' }>): void {
     const host = this.#host;
     const nowMs = host.nowMs();
     const overMs = entry.deadlineMs + host.lifecycle.guardMs + host.lifecycle.visibilityMs;
@@ -202,7 +210,7 @@ export class AnswerDesk {
     const parked = advance(entry, { kind: 'park', atMs: nowMs, subject, record: entry.record }) as Parked;
     const about = aboutOf(identity, host.partition, recalled, subject);
     host.stage({ change: { identity, entry: parked }, receipt: parkedReceipt(about, entry, refusal, nowMs) });
-    host.settle(ticket);
+    host.settle(ticket, lane);
   }
 
   async #expire(identity: string): Promise<void> {

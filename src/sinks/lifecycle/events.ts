@@ -42,7 +42,8 @@ export type LifecycleEvent =
   | { readonly kind: 'ahead' }
   /** The lane lets it start. */
   | { readonly kind: 'turn' }
-  | { readonly kind: 'looked_up'; readonly ask: number; readonly entry: LedgerEntry | null }
+  /** `isUnsent`: what it has in flight by another owner was never sent, as is known from its lane. */
+  | { readonly kind: 'looked_up'; readonly ask: number; readonly entry: LedgerEntry | null; readonly isUnsent: boolean }
   | { readonly kind: 'decided'; readonly ask: number; readonly decision: PolicyDecision }
   /** On the place nothing is sent after `untilMs`. */
   | { readonly kind: 'reserved'; readonly ask: number; readonly untilMs: number }

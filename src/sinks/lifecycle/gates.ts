@@ -1,15 +1,17 @@
 /** Up to the call: ledger, deadline, policy, limit, the durable `in_flight`, the lease. */
 
 import { consult } from '../ledger/consult.ts';
-import type { InFlight, LedgerEntry } from '../ledger/entry.ts';
+import type { InFlight } from '../ledger/entry.ts';
 import { advance } from '../ledger/moves.ts';
 import { isPrepared } from './ahead.ts';
 import { backoffMs } from './config.ts';
-import type { PolicyDecision, WaitReason } from './events.ts';
+import type { LifecycleEvent, PolicyDecision, WaitReason } from './events.ts';
 import { abandon, asking, type Context, type Ending, finish, finishUndone, type Life, type Step } from './life.ts';
 import { reconcile } from './settle.ts';
 
-export function onLookedUp(begun: Life, entry: LedgerEntry | null, context: Context): Step {
+type LookedUp = Extract<LifecycleEvent, { readonly kind: 'looked_up' }>;
+
+export function onLookedUp(begun: Life, { entry, isUnsent }: LookedUp, context: Context): Step {
   if (isPrepared(begun, entry)) return decide(begun, context);
   // What was prepared does not stand any more; of what was not, this is so already.
   const life: Life = { ...begun, entry: null, before: null, proof: 'none' };
@@ -19,7 +21,7 @@ export function onLookedUp(begun: Life, entry: LedgerEntry | null, context: Cont
     case 'fenced':
       return abandon(life);
     case 'reconcile':
-      return reconcile(life, verdict.entry, context);
+      return reconcile(life, verdict.entry, { ...context, isUnsent });
     case 'approved':
       return approved({ ...life, entry: verdict.held, before: verdict.held }, verdict.held.receiptId, context);
     case 'free':

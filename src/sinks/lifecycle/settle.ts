@@ -16,13 +16,14 @@ import type { ReadResult } from './outcome.ts';
 
 /**
  * C5: another owner's call. It is over when its owner must have closed it, even by a clock that is `guardMs` behind ours.
- * C14: or it was never sent, nor will it be: its owner cannot write down any more that it may.
+ * C14: or it was never sent, nor will it be: its owner cannot write down any more that it may, or that what it waits for has ended.
  */
-export function reconcile(life: Life, entry: InFlight, context: Context): Step {
+export function reconcile(life: Life, entry: InFlight, context: Context & { readonly isUnsent: boolean }): Step {
   const { receiptId, startedAtMs, attempt } = entry;
   const command = life.command.approvedBy === null ? life.command : { ...life.command, receiptId };
   const adopted = { ...life, command, entry, proof: 'none' as const, startedAtMs, attempts: attempt };
-  if (!entry.sendable) return decide({ ...adopted, attempts: attempt - 1, proof: 'absent' }, context);
+  if (!entry.sendable || context.isUnsent)
+    return decide({ ...adopted, attempts: attempt - 1, proof: 'absent' }, context);
   return settle(adopted, Math.max(entry.deadlineMs + context.config.guardMs, context.at.nowMs), context);
 }
 

@@ -24,7 +24,8 @@
  * C11 an answer counts once, for the question that is open; everything else changes nothing
  * C12 a finish never leaves an `in_flight` in the ledger
  * C13 what is prepared ahead of its turn is not called before it (ahead.ts)
- * C14 nothing is sent under an `in_flight` that is not `sendable`; so of another owner's that is not, nothing has been
+ * C14 nothing is sent under an `in_flight` that is not `sendable`; so of another owner's that is not, nothing has been. Nor of one
+ *    that is known by the order of its lane to be unsent (lane-order.ts)
  */
 import { beginAhead, stepAhead } from './ahead.ts';
 import type { LifecycleConfig } from './config.ts';
@@ -73,7 +74,7 @@ function proceed(life: Life, event: LifecycleEvent, context: Context): Step {
       if (event.kind === 'ahead') return beginAhead(life, context);
       break;
     case 'checking':
-      if (event.kind === 'looked_up') return onLookedUp(life, event.entry, context);
+      if (event.kind === 'looked_up') return onLookedUp(life, event, context);
       break;
     case 'deciding':
       if (event.kind === 'decided') return onDecided(life, event.decision, context);

@@ -10,6 +10,7 @@
  *    any more. What is not known then is read back by the next owner
  * D5 what a write was decided on is durable before the write, where the action says so (C14)
  * D6 what creates something for a customer has a place in that customer's pace, or waits for one with its lane and no other
+ * D7 a call waits for the ends before it in its lane to be durable, all but those that Kustomer confirmed (lane-order.ts, O1)
  */
 import { aborted } from '../../base/aborted.ts';
 import { CodedError } from '../../base/errors.ts';
@@ -37,6 +38,7 @@ import { LimitPlace, RESERVE_TIMEOUT_MS } from '../quota/limit-place.ts';
 import { type Admission, admit, type CommandWork, type Decoded } from './admit.ts';
 import { refuseFalseTest } from './connector-test.ts';
 import { Deadlines } from './deadlines.ts';
+import { isConfirmed, LaneOrder } from './lane-order.ts';
 import { LedgerView, PROGRESS_KEY } from './ledger-view.ts';
 import { Outbox } from './outbox.ts';
 import type { SinkDeps } from './ports.ts';
@@ -50,9 +52,9 @@ const PREPARE_RETRY_MS = 1000;
 /** A read back holds its lane, and a slot; what finds no budget in this time is tried again later. */
 const READ_WAIT_MS = 10_000;
 const MAX_ERROR_MESSAGE_CHARS = 500;
-/** Commands prepared ahead of their turn: as long as a transaction takes, at one call after another; and in all of a partition, */
+/** Commands prepared ahead of their turn: as long as a transaction takes, at one call after another. */
 const MOST_AHEAD_IN_LANE = 16;
-/** since after a crash each must be read back. */
+/** In all of a partition. */
 const MOST_AHEAD = 32;
 /** Of what has its turn still to come; no turn of the lanes has this number. */
 const NO_TURN = 0;
@@ -94,6 +96,7 @@ export class PartitionSink {
   readonly #ahead = new Set<number>();
   /** Places in the pace of their customers, of those that may create something. */
   readonly #creates = new Map<number, Place>();
+  readonly #order = new LaneOrder();
   readonly #underWay = new Set<Promise<void>>();
   readonly #calls: Deadlines;
   /** Something came to its end, or came in. */
@@ -393,6 +396,7 @@ export class PartitionSink {
     const moment = { nowMs: this.#nowMs, leaseUntilMs: this.#owned.leaseUntilMs, random: random() };
     const { life, effects } = step(atWork.life, event, moment, settings.lifecycle);
     atWork.life = life;
+    this.#order.learn(atWork.work.lane, life, atWork.work.live.receiptId);
     for (const effect of effects) this.#do(atWork, effect);
   }
 
@@ -400,8 +404,10 @@ export class PartitionSink {
     const { lanes, pump } = this.#shared;
     switch (effect.kind) {
       case 'look_up': {
-        const entry = this.#ledger.get(atWork.work.live.identity, this.#nowMs);
-        this.#tell(atWork, { kind: 'looked_up', ask: effect.ask, entry });
+        const { live, lane } = atWork.work;
+        const entry = this.#ledger.get(live.identity, this.#nowMs);
+        const isUnsent = entry?.kind === 'in_flight' && this.#order.isUnsent(lane, entry, live.receiptId);
+        this.#tell(atWork, { kind: 'looked_up', ask: effect.ask, entry, isUnsent });
         break;
       }
       case 'ask_policy':
@@ -450,11 +456,13 @@ export class PartitionSink {
     else this.#outbox.stage({ change });
     const { identity, approvedBy } = atWork.work.live;
     if (approvedBy !== null) this.#desk.ended(identity);
-    this.#settle(atWork.ticket);
+    this.#settle(atWork.ticket, isConfirmed(receipt) ? null : atWork.work.lane);
   }
 
-  #settle(ticket: Ticket): void {
+  /** `lane`: the next call there waits until this is durable. */
+  #settle(ticket: Ticket, lane: string | null): void {
     const { lanes, pump } = this.#shared;
+    if (lane !== null) this.#outbox.stage({ afterwards: this.#order.ended(lane) });
     lanes.settle(ticket);
     this.#changed.wake();
     pump();
@@ -518,7 +526,7 @@ export class PartitionSink {
         else this.#stageReceipt(receipt, change);
       },
       bury: (record, why) => this.#bury(record, why),
-      settle: (ticket) => this.#settle(ticket),
+      settle: (ticket, lane) => this.#settle(ticket, lane),
       backOff: (ticket, untilMs) => {
         lanes.backOff(ticket, untilMs);
         pump();
@@ -547,15 +555,18 @@ export class PartitionSink {
   }
 
   async #call(atWork: AtWork, { ask, sendByMs, abortAtMs }: Effect<'call'>): Promise<void> {
-    const { command, externalId } = atWork.work;
+    const { command, externalId, lane } = atWork.work;
     // The lease may have been lost since; it is never longer than `sendByMs` by what was known then.
-    const mayCall = () => this.#nowMs <= sendByMs && this.#nowMs < this.#owned.leaseUntilMs && !this.#isStopping;
+    const isOurs = () => this.#nowMs <= sendByMs && this.#nowMs < this.#owned.leaseUntilMs && !this.#isStopping;
+    const mayCall = () => isOurs() && this.#order.unwritten(lane) === undefined;
     const waitMs = () => Math.max(0, sendByMs - this.#nowMs);
     const outcome = await this.#calls.within(abortAtMs, async (signal) => {
       const client = this.#clientOf(atWork.work);
       if (client instanceof CodedError) {
         return { kind: 'failed_final', code: client.code, message: client.message } as const;
       }
+      const before = this.#order.unwritten(lane); // D7
+      if (before !== undefined) await Promise.race([before, aborted(signal)]);
       const asking: Asking = { ...this.#asking(atWork.work, client, signal), waitMs, maySend: mayCall };
       const decided = (basis: Basis) => this.#writeDown(atWork, basis, signal);
       const called = await carryOut(command, externalId, { ...asking, decided });

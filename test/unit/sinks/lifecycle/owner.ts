@@ -11,6 +11,7 @@ import type { LifecycleEffect, LifecycleEvent, ReceiptFacts } from '../../../../
 import type { Life } from '../../../../src/sinks/lifecycle/life.ts';
 import type { CallOutcome } from '../../../../src/sinks/lifecycle/outcome.ts';
 import { newLife, step } from '../../../../src/sinks/lifecycle/step.ts';
+import { isConfirmed, LaneOrder } from '../../../../src/sinks/runner/lane-order.ts';
 import { CONFIG, PLACE_MS, type Record_, SESSION_MS, type World } from './world.ts';
 
 const LIMITS = { maxActive: 4, maxLanes: 3, maxQueued: 6, maxQueuedBytes: 1000, maxSpan: 1000, lowWater: 0.5 };
@@ -34,12 +35,15 @@ type Effect<K extends LifecycleEffect['kind']> = Extract<LifecycleEffect, { kind
 export class Owner {
   readonly epoch: number;
   isDead = false;
+  /** Look-ups of what is known to be unsent, so that it is not read back. */
+  spared = 0;
   readonly #world: World;
   readonly #skewMs: number;
   readonly #lanes = new Lanes<Record_>(LIMITS);
   /** Committed or staged: nothing is told to anybody before its transaction is. */
   readonly #ledger: Map<string, LedgerEntry>;
   readonly #works = new Map<number, AtWork>();
+  readonly #order = new LaneOrder();
   #position: number;
   #frozenUntilMs = 0;
   #leaseEndsMs = Number.POSITIVE_INFINITY;
@@ -193,6 +197,7 @@ export class Owner {
     if (this.isDead) return;
     const { life, effects } = step(work.life, event, this.#moment(), CONFIG);
     work.life = life;
+    this.#order.learn(work.record.lane, life, work.record.command.receiptId);
     for (const effect of effects) this.#do(work, effect);
   }
 
@@ -201,7 +206,10 @@ export class Owner {
     switch (effect.kind) {
       case 'look_up': {
         const entry = this.#ledger.get(command.identity) ?? null;
-        this.#tell(work, { kind: 'looked_up', ask: effect.ask, entry });
+        const { lane } = work.record;
+        const isUnsent = entry?.kind === 'in_flight' && this.#order.isUnsent(lane, entry, command.receiptId);
+        if (isUnsent) this.spared++;
+        this.#tell(work, { kind: 'looked_up', ask: effect.ask, entry, isUnsent });
         break;
       }
       case 'ask_policy':
@@ -222,9 +230,11 @@ export class Owner {
         break;
       case 'call':
         this.#check(work, effect);
-        this.#decide(work, () => {
+        this.#inOrder(work, () => {
           // Between the decision and the wire lies anything, even a SIGSTOP.
-          this.#world.after(this.#world.upTo(5), () => this.#deliver(() => this.#send(work, effect)));
+          this.#decide(work, () => {
+            this.#world.after(this.#world.upTo(5), () => this.#deliver(() => this.#send(work, effect)));
+          });
         });
         break;
       case 'read_back':
@@ -240,6 +250,7 @@ export class Owner {
         if (effect.receipt !== null) this.#receipts.push(effect.receipt);
         this.#works.delete(work.offset);
         this.#settled = true;
+        if (!isConfirmed(effect.receipt)) this.#acks.push(this.#order.ended(work.record.lane));
         if (this.#lanes.settle(work.ticket) !== 'done') this.#violation(`${work.offset} finished without a turn`);
         this.#commitSoon();
         break;
@@ -269,6 +280,12 @@ export class Owner {
     if (!this.#world.durable.reservations.has(life.command.receiptId)) this.#violation('C7: called without a place');
     if (effect.sendByMs > placeUntilMs) this.#violation('C7: sent on an old place');
     if (effect.attempt > CONFIG.maxAttempts) this.#violation('C8: one attempt too many');
+  }
+
+  /** O1 of lane-order.ts. */
+  #inOrder(work: AtWork, then: () => void): void {
+    if (this.#order.unwritten(work.record.lane) === undefined) then();
+    else this.#world.after(1, () => this.#deliver(() => this.#inOrder(work, then)));
   }
 
   /** C14: reads, and writes down on what it decides, before anything is sent. */
@@ -306,6 +323,10 @@ export class Owner {
   }
 
   #read(work: AtWork, ask: number): void {
+    const { entry } = work.life;
+    const { lane, command } = work.record;
+    const isKnown = entry?.kind === 'in_flight' && this.#order.isUnsent(lane, entry, command.receiptId);
+    if (isKnown) this.#violation('C14: what is known to be unsent is read back');
     this.#world.after(this.#world.upTo(10), () =>
       this.#deliver(() => {
         const result = this.#world.vendor.read(work.record.command.identity, this.#world.nowMs, this.#nowMs);

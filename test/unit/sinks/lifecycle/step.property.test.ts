@@ -100,6 +100,7 @@ const told = fc.record({
   readAgoMs: fc.constantFrom(0, 0, 5, 200),
   passMs: fc.constantFrom(0, 0, 0, 1, 1, 10, 10, 30, 120, 1000),
   isEarly: fc.constantFrom(false, false, false, true),
+  isUnsent: fc.constantFrom(false, false, false, true),
   leaseMs: fc.constantFrom(100, 100, 100, 100, 100, 100, 100, 5, 0, -10),
   noise: fc.constantFrom(
     'turn',
@@ -172,9 +173,9 @@ class Monitor {
       this.#isHeldInLedger = true;
       // C5: the other owner's clock may be behind by the guard.
       const openMs = event.entry.deadlineMs + CONFIG.guardMs;
-      // C14: under what was not sendable nothing was sent.
-      const { sendable } = event.entry;
-      this.#wire = sendable ? { openMs, absents: 0, lastAbsentMs: Number.NEGATIVE_INFINITY } : null;
+      // C14: under what was not sendable, or is known to be unsent, nothing was sent.
+      const isOpen = event.entry.sendable && !event.isUnsent;
+      this.#wire = isOpen ? { openMs, absents: 0, lastAbsentMs: Number.NEGATIVE_INFINITY } : null;
     }
     if (event.kind === 'decided') {
       this.#isAllowed = event.decision.decision === 'ALLOW' || this.#command.approvedBy !== null;
@@ -264,7 +265,7 @@ function answerTo(open: LifecycleEffect | null, given: Told, nowMs: number): Lif
   const { ask } = open;
   switch (open.kind) {
     case 'look_up':
-      return { kind: 'looked_up', ask, entry: given.entry };
+      return { kind: 'looked_up', ask, entry: given.entry, isUnsent: given.isUnsent };
     case 'ask_policy':
       return { kind: 'decided', ask, decision: given.decision };
     case 'reserve':
@@ -384,7 +385,7 @@ it('C13: prepared ahead of its turn, and whatever happens until then', () => {
             const { entry } = life;
             const isOwn = life.phase.kind === 'checking' && entry?.kind === 'in_flight' && given.is === 'answer';
             const answer = isOwn
-              ? ({ kind: 'looked_up', ask: life.ask, entry } as const)
+              ? ({ kind: 'looked_up', ask: life.ask, entry, isUnsent: false } as const)
               : answerTo(open, given, nowMs);
             if (answer !== null) tell(answer, at);
           }

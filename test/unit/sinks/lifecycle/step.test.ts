@@ -62,8 +62,8 @@ class Story {
     return this;
   }
 
-  begin(entry: LedgerEntry | null = null): this {
-    return this.tell({ kind: 'validated' }, { kind: 'turn' }, { kind: 'looked_up', entry });
+  begin(entry: LedgerEntry | null = null, isUnsent = false): this {
+    return this.tell({ kind: 'validated' }, { kind: 'turn' }, { kind: 'looked_up', entry, isUnsent });
   }
 
   /** Up to the call. */

@@ -227,6 +227,27 @@ it('a status whose sink was killed right after another change of it is settled w
   expect(statuses.filter((status) => status !== undefined)).toEqual(['done', 'snoozed']);
 });
 
+/** Each was read back before, one after another, though only the first had been sent. */
+it('of notes that a killed sink had prepared ahead only what may have been sent is read back (D7, O2)', async () => {
+  const broker = createMemoryLog({ latencyMs: () => 5 });
+  const { house, org, api, conversation, note, receipts } = await setUp({}, { connect: () => broker.connect() });
+  const first = await house.start();
+  const fault = { kind: 'timeout', method: 'POST', path: '/v1/conversations/*/notes', when: 'before', count: 1 };
+  await api('POST', '/_simulator/faults', { org: 'acme', requests: [fault] });
+  const all = Array.from({ length: 10 }, () => house.command(note));
+  await house.send(...all);
+  await waitFor(() => org.writes.underWay === 1, { message: 'the note that has no effect', everyMs: 1 });
+  (first.log as MemoryLog).kill();
+  await house.bury(first);
+  await house.start();
+  await receipts(10);
+  expect(house.outcomes()).toEqual({ 'ALLOW applied': 10 });
+  expect(org.writes.count).toBe(10);
+  const reads = org.requests.list({ method: 'GET', path: `/v1/conversations/${conversation.id}/notes` });
+  expect(reads.length).toBeGreaterThan(1);
+  expect(reads.length).toBeLessThan(10);
+});
+
 it('a stopped sink leaves nothing half done, and the next one goes on where it was', async () => {
   const { house, org, note, receipts } = await setUp();
   const first = await house.start();
