@@ -50,7 +50,9 @@ export async function settleAdminToken(options: AdminTokenOptions): Promise<Secr
   const stands = await tokens.update(ADMIN_KEY, (now) => now ?? record);
   if (stands?.hash === record.hash) {
     announce(`cn-kustomer: admin token, shown this once: ${made.reveal()}`);
-    announce('cn-kustomer: it makes tenants and their tokens (fibric tenants create, fibric tokens create); keep it, or set CN_ADMIN_TOKEN');
+    announce(
+      'cn-kustomer: it makes tenants and their tokens (fibric tenants create, fibric tokens create); keep it, or set CN_ADMIN_TOKEN',
+    );
   }
   return null;
 }
