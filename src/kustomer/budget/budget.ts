@@ -245,6 +245,15 @@ export function settle(before: BudgetState, { grant, ending, nowMs, endedAtMs }:
   return close(state, grant, ending, Math.min(endedAtMs ?? state.nowMs, state.nowMs));
 }
 
+/**
+ * A call of which nothing will be heard any more, though the server may count it yet: its slot is taken for as long as if it
+ * were left open, and there is no more to remember of it.
+ */
+export function lapse(state: BudgetState, { grantId }: Settlement['grant']): BudgetState {
+  const grant = state.open.find((open) => open.grantId === grantId);
+  return grant === undefined ? state : close(state, grant, 'unanswered', grant.grantedAtMs + state.config.maxOpenMs);
+}
+
 function learn(state: BudgetState, { grantId, kind }: Answer['grant'], facts: RateFacts): BudgetState {
   const { config, nowMs, nextGrantId } = state;
   // Every plan has more calls than a machine user has searches, so a limit this small speaks of searches.

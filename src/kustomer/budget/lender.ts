@@ -16,8 +16,8 @@
  * L7 The limit that any borrower was told bounds all of them from the next table on; what is lent already stays lent.
  * L8 Lanes hold across processes: what is refused to a lane in one process is refused to lower lanes in all of them (G2);
  *    of what was asked for together the more urgent lane is served first, and one lane's borrowers evenly.
- * L9 Nothing is lent of which the table might grow larger than a state may be, whatever becomes of each call: a table that
- *    cannot be written stops everybody for good, since its owner would begin again with the one before.
+ * L9 Nothing is lent with which the table would grow larger than a state may be, and nothing that comes back makes it
+ *    larger: a table that cannot be written stops everybody for good, since its owner would begin again with the one before.
  */
 import {
   advance,
@@ -26,6 +26,7 @@ import {
   type Grant,
   hear,
   initialBudget,
+  lapse,
   request,
   settle,
 } from './budget.ts';
@@ -49,8 +50,9 @@ export const LENDER_DEFAULTS: LenderConfig = { budget: {}, times: LEASE_TIMES };
 
 /** L9: of the 64 KiB of a state; the rest is for the slots, the pause and the answers. */
 const MAX_LENT_BYTES = 48 * 1024;
-/** In the table, at most: a lease, and each of its grants, should it be left to lapse. */
-const LEASE_BYTES = 210;
+/** In the table, at most, beside the name of its borrower. */
+const LEASE_BYTES = 150;
+/** Of one returned under an older version: each of its grants that is left to lapse. */
 const GRANT_BYTES = 17;
 const TABLE_FULL = { inMs: 1000, reason: 'lease' } as const;
 
@@ -86,10 +88,10 @@ function listen(before: Lender, { borrower, returns, heard }: LeaseMessage, nowM
       const grant = { grantId };
       if (agoMs !== undefined) {
         budget = settle(budget, { grant, ending: 'answered', nowMs, endedAtMs: nowMs - agoMs });
-      } else if (!lapsing.includes(grantId)) budget = settle(budget, { grant, ending: 'not_sent', nowMs });
+      } else if (lapsing.includes(grantId)) budget = lapse(budget, grant);
+      else budget = settle(budget, { grant, ending: 'not_sent', nowMs });
     }
-    const kept = { ...lease, lapsing: lapsing.filter((grantId) => grantsOf(lease).includes(grantId)) };
-    leases = leases.map((lent) => (lent === lease ? kept : lent));
+    leases = leases.filter((lent) => lent !== lease);
   }
   for (const { grantId, kind, agoMs, refused, random, facts } of heard) {
     const less = (spanMs: number | null): number | null => (spanMs === null ? null : Math.max(0, spanMs - agoMs));
@@ -132,15 +134,11 @@ function lend(before: Lender, asks: readonly Ask[], nowMs: number): Lender {
         const wanted = all.filter((want) => want.lane === lane && want.kind === kind);
         return wanted.map(({ count }) => ({ borrower, sequence, count }));
       });
-      const room = Math.floor((MAX_LENT_BYTES - bytesOf(leases) - LEASE_BYTES * wants.length) / GRANT_BYTES);
+      const isFull = bytesOf(leases) + bytesOf(wants) > MAX_LENT_BYTES;
       const granted: Grant[] = [];
-      let refused: Omit<LeaseAnswer['unmet'][number], 'lane' | 'kind'> | null = room < 1 ? TABLE_FULL : null;
+      let refused: Omit<LeaseAnswer['unmet'][number], 'lane' | 'kind'> | null = isFull ? TABLE_FULL : null;
       const total = wants.reduce((sum, { count }) => sum + count, 0);
       while (refused === null && granted.length < total) {
-        if (granted.length >= room) {
-          refused = TABLE_FULL;
-          break;
-        }
         const answer = request(budget, { lane, kind, nowMs });
         budget = answer.state;
         if ('grant' in answer) granted.push(answer.grant);
@@ -164,8 +162,11 @@ function lend(before: Lender, asks: readonly Ask[], nowMs: number): Lender {
   return { budget, leases, answers: [...answers.values()] };
 }
 
-function bytesOf(leases: readonly Lease[]): number {
-  return leases.reduce((sum, { count, lapsing }) => sum + LEASE_BYTES + GRANT_BYTES * (lapsing?.length ?? count), 0);
+function bytesOf(leases: readonly (Pick<Lease, 'borrower'> & Partial<Pick<Lease, 'lapsing'>>)[]): number {
+  return leases.reduce(
+    (sum, { borrower, lapsing }) => sum + LEASE_BYTES + borrower.length + GRANT_BYTES * (lapsing?.length ?? 0),
+    0,
+  );
 }
 
 /** `total` dealt out one by one, to nobody more than wanted. */
