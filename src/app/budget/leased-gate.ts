@@ -164,7 +164,8 @@ class Borrower implements GrantSource {
   close(): void {
     this.#closed = true;
     this.#unfollow();
-    this.#sleepUntil(Number.POSITIVE_INFINITY);
+    this.#sleep?.cancel.abort();
+    this.#sleep = null;
     this.#holder = giveUp(this.#holder);
     const { message } = compose(this.#holder, [], this.#options.clock.nowMs());
     if (message.returns.length === 0 && message.heard.length === 0) return;
@@ -218,11 +219,10 @@ class Borrower implements GrantSource {
     this.#review();
   }
 
+  /** One that wakes too early is left to it: it reviews, and sleeps again. */
   #sleepUntil(untilMs: number): void {
-    if (this.#sleep?.untilMs === untilMs) return;
+    if (!Number.isFinite(untilMs) || (this.#sleep !== null && this.#sleep.untilMs <= untilMs)) return;
     this.#sleep?.cancel.abort();
-    this.#sleep = null;
-    if (!Number.isFinite(untilMs)) return;
     const { clock } = this.#options;
     const sleep = { untilMs, cancel: new AbortController() };
     this.#sleep = sleep;

@@ -15,23 +15,29 @@ export interface Chunk<E> {
   readonly entries: readonly E[];
 }
 
-/** Index of a chunk, made when first asked for; a chunk never changes (F2). */
-const INDEXES = new WeakMap<Chunk<FifoEntry>, ReadonlySet<string>>();
+class IndexedChunk<E extends FifoEntry> implements Chunk<E> {
+  readonly number: number;
+  readonly entries: readonly E[];
+  /** Made when first asked for; a chunk never changes (F2). */
+  #ids: ReadonlySet<string> | undefined;
 
-function idsOf(chunk: Chunk<FifoEntry>): ReadonlySet<string> {
-  const known = INDEXES.get(chunk);
-  if (known !== undefined) return known;
-  const ids = new Set(chunk.entries.map(({ id }) => id));
-  INDEXES.set(chunk, ids);
-  return ids;
+  constructor(number: number, entries: readonly E[]) {
+    this.number = number;
+    this.entries = entries;
+  }
+
+  has(id: string): boolean {
+    this.#ids ??= new Set(this.entries.map((entry) => entry.id));
+    return this.#ids.has(id);
+  }
 }
 
 export class Fifo<E extends FifoEntry> {
   readonly size: number;
-  readonly chunks: readonly Chunk<E>[];
+  readonly chunks: readonly IndexedChunk<E>[];
   readonly #perChunk: number;
 
-  private constructor(chunks: readonly Chunk<E>[], perChunk: number, size: number) {
+  private constructor(chunks: readonly IndexedChunk<E>[], perChunk: number, size: number) {
     this.chunks = chunks;
     this.size = size;
     this.#perChunk = perChunk;
@@ -43,7 +49,10 @@ export class Fifo<E extends FifoEntry> {
 
   /** The queue that had these chunks, which may come in any order. */
   withChunks(chunks: readonly Chunk<E>[]): Fifo<E> {
-    const kept = chunks.filter(({ entries }) => entries.length > 0).sort((a, b) => a.number - b.number);
+    const kept = chunks
+      .filter(({ entries }) => entries.length > 0)
+      .sort((a, b) => a.number - b.number)
+      .map(({ number, entries }) => new IndexedChunk(number, entries));
     const size = kept.reduce((sum, { entries }) => sum + entries.length, 0);
     return new Fifo(kept, this.#perChunk, size);
   }
@@ -52,8 +61,8 @@ export class Fifo<E extends FifoEntry> {
     const last = this.chunks.at(-1);
     const chunk =
       last === undefined || last.entries.length >= this.#perChunk
-        ? { number: (last?.number ?? -1) + 1, entries: [entry] }
-        : { number: last.number, entries: [...last.entries, entry] };
+        ? new IndexedChunk((last?.number ?? -1) + 1, [entry])
+        : new IndexedChunk(last.number, [...last.entries, entry]);
     const others = chunk.number === last?.number ? this.chunks.slice(0, -1) : this.chunks.slice();
     others.push(chunk);
     return new Fifo(others, this.#perChunk, this.size + 1);
@@ -107,29 +116,29 @@ export class Fifo<E extends FifoEntry> {
     const entries = found.entries.filter((entry) => entry.id !== id);
     const chunks = this.chunks.flatMap((chunk) => {
       if (chunk !== found) return [chunk];
-      return entries.length === 0 ? [] : [{ number: chunk.number, entries }];
+      return entries.length === 0 ? [] : [new IndexedChunk(chunk.number, entries)];
     });
     return new Fifo(chunks, this.#perChunk, this.size - found.entries.length + entries.length);
   }
 
   /** From the end: whoever asks again asks soon. The last chunk is still growing and not worth an index. */
-  #chunkOf(id: string): Chunk<E> | undefined {
+  #chunkOf(id: string): IndexedChunk<E> | undefined {
     const last = this.chunks.at(-1);
     if (last?.entries.some((entry) => entry.id === id)) return last;
     for (let i = this.chunks.length - 2; i >= 0; i--) {
-      const chunk = this.chunks[i] as Chunk<E>;
-      if (idsOf(chunk).has(id)) return chunk;
+      const chunk = this.chunks[i] as IndexedChunk<E>;
+      if (chunk.has(id)) return chunk;
     }
     return undefined;
   }
 
   #drop(entries: number): Fifo<E> {
-    const chunks: Chunk<E>[] = [];
+    const chunks: IndexedChunk<E>[] = [];
     let left = entries;
     for (const chunk of this.chunks) {
       if (left >= chunk.entries.length) left -= chunk.entries.length;
       else {
-        chunks.push(left === 0 ? chunk : { number: chunk.number, entries: chunk.entries.slice(left) });
+        chunks.push(left === 0 ? chunk : new IndexedChunk(chunk.number, chunk.entries.slice(left)));
         left = 0;
       }
     }

@@ -2,7 +2,7 @@
  * When a borrower writes to the lender, and for what it asks.
  *
  * D1 It asks for those who wait, once per waiter and answer: not again before the answer, before REASK_MS without one, or
- *    before the time the lender named.
+ *    before the time the lender named. With a large store one ask at a time is enough: who comes meanwhile is in the next.
  * D2 While calls of the writes lane are recent, a few are held in store and replaced before they run out: a write then
  *    finds a lease. After WARM_MS without one, nothing is held.
  * D3 A 429, and the outcome of the call that tries after one, is told at once; what is due back within RETURN_AFTER_MS.
@@ -31,8 +31,8 @@ export const WARM_MS = 60_000;
 const RETURN_AFTER_MS = 500;
 /** A store is replaced this long before it runs out. */
 const RENEW_BEFORE_MS = 1000;
-const MAX_WANTED = 64;
-const MAX_STORED = 64;
+const MAX_WANTED = 128;
+const MAX_STORED = 128;
 /** A store of more is not replaced one by one: each ask is a message, and an answer of the lender's. */
 const REPLACED_ONE_BY_ONE = 4;
 /** Below this, what the server has left is news for everybody. */
@@ -51,7 +51,8 @@ export function plan(holder: LeaseHolder, { demand, lastWriteAtMs }: Need, nowMs
         MAX_WANTED,
         missing(holder, { lane, kind, waiting: demand[lane][kind], store }, nowMs, look),
       );
-      if (wanted === 0) continue;
+      const isPatient = store > REPLACED_ONE_BY_ONE && holder.asked.some(({ atMs }) => nowMs - atMs < REASK_MS);
+      if (wanted === 0 || isPatient) continue;
       const notBeforeMs = holder.unmet.find((unmet) => unmet.lane === lane && unmet.kind === kind)?.untilMs ?? nowMs;
       if (notBeforeMs > nowMs) look(notBeforeMs);
       else wants.push({ lane, kind, count: wanted });

@@ -1,6 +1,6 @@
 /** Kustomer's answers, read loosely: what identifies an object must be there, everything else is as it is. */
 import { z } from 'zod';
-import type { JsonObject } from '../json.ts';
+import { isObject, type JsonObject, textOrNull } from '../json.ts';
 
 /** An object of Kustomer's as it came, whatever else stands in it. */
 export interface Resource extends JsonObject {
@@ -20,8 +20,6 @@ export interface Page {
   readonly next: string | null;
 }
 
-const resourceSchema = z.looseObject({ type: z.string().min(1), id: z.string().min(1) });
-const documentSchema = z.looseObject({ data: resourceSchema });
 const number = z.number().nullish().catch(null);
 const pageSchema = z.looseObject({
   data: z.array(z.unknown()),
@@ -29,14 +27,15 @@ const pageSchema = z.looseObject({
   links: z.looseObject({ next: z.string().min(1).nullish().catch(null) }).catch({}),
 });
 
+/** By hand: every call comes by here, and a schema would copy the whole object. */
 export function readDocument(body: unknown): Resource | undefined {
-  return documentSchema.safeParse(body).data?.data;
+  return isObject(body) ? resourceIn(body['data']) : undefined;
 }
 
 export function readPage(body: unknown): Page | undefined {
   const parsed = pageSchema.safeParse(body).data;
   if (parsed === undefined) return undefined;
-  const items = parsed.data.flatMap((item) => resourceSchema.safeParse(item).data ?? []);
+  const items = parsed.data.flatMap((item) => resourceIn(item) ?? []);
   const { page = null, pageSize = null, total = null, totalPages = null } = parsed.meta;
   return {
     items,
@@ -47,4 +46,9 @@ export function readPage(body: unknown): Page | undefined {
     totalPages,
     next: parsed.links.next ?? null,
   };
+}
+
+function resourceIn(value: unknown): Resource | undefined {
+  const isOne = isObject(value) && textOrNull(value['type']) !== null && textOrNull(value['id']) !== null;
+  return isOne ? (value as Resource) : undefined;
 }

@@ -2,22 +2,31 @@
 export class Wakeup {
   #woken = false;
   #resolve: (() => void) | undefined;
+  /** Listened to once, not at every wait: there are thousands a second. */
+  #heard: AbortSignal | undefined;
+  readonly #tell = (): void => this.#resolve?.();
 
   wake(): void {
     this.#woken = true;
-    this.#resolve?.();
+    this.#tell();
   }
 
   /** Resolves once it was woken since the last wait, or the signal has aborted. */
   async wait(signal: AbortSignal): Promise<void> {
     if (!this.#woken && !signal.aborted) {
+      this.#listen(signal);
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#resolve = resolve;
-      signal.addEventListener('abort', resolve as () => void, { once: true });
       await promise;
-      signal.removeEventListener('abort', resolve as () => void);
       this.#resolve = undefined;
     }
     this.#woken = false;
+  }
+
+  #listen(signal: AbortSignal): void {
+    if (signal === this.#heard) return;
+    this.#heard?.removeEventListener('abort', this.#tell);
+    this.#heard = signal;
+    signal.addEventListener('abort', this.#tell, { once: true });
   }
 }
