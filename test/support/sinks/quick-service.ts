@@ -11,3 +11,6 @@ Object.assign(LIFECYCLE_DEFAULTS, UNHURRIED);
 Object.assign(DEFAULT_TIMEOUTS, UNHURRIED_CALLS);
 
 process.exitCode = await runCli(process.argv.slice(2), process.env);
+
+// As in main.ts: nothing may keep the process once it has said how it ended.
+setTimeout(() => process.exit(), 1_000).unref();
