@@ -8,15 +8,15 @@ const LIMITS: ReadonlySet<PolicyCause> = new Set(['limit_reached', 'limit_unknow
 
 export function policyDecision(
   { decision, cause, citation, reason, quotas }: Evaluated,
-  { nowMs, approvalTtlMs }: { readonly nowMs: number; readonly approvalTtlMs: number },
+  { nowMs, approvalTtlMs, moved }: { readonly nowMs: number; readonly approvalTtlMs: number; readonly moved: boolean },
 ): PolicyDecision {
   const policy: PolicyRef =
     citation === null
       ? NO_POLICY
       : { policy: citation.policy, version: citation.version, rule: citation.text, tier: null };
   const reserve = quotas.length > 0;
-  if (decision === 'ALLOW') return { decision, policy, reserve };
-  if (decision === 'ALERT') return { decision, policy, reserve, expiresAtMs: nowMs + approvalTtlMs };
+  if (decision === 'ALLOW') return { decision, policy, reserve, moved };
+  if (decision === 'ALERT') return { decision, policy, reserve, moved, expiresAtMs: nowMs + approvalTtlMs };
   const code: ErrorCode = LIMITS.has(cause) ? 'limit_reached' : 'policy_blocked';
   return { decision, policy, code, message: reason };
 }

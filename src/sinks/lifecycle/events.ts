@@ -29,9 +29,15 @@ export interface Moment {
 }
 
 export type PolicyDecision =
-  /** `reserve`: the rule has a limit, and a place in it must be had first. */
-  | { readonly decision: 'ALLOW'; readonly policy: PolicyRef; readonly reserve: boolean }
-  | { readonly decision: 'ALERT'; readonly policy: PolicyRef; readonly reserve: boolean; readonly expiresAtMs: number }
+  /** `reserve`: the rule has a limit, and a place in it must be had first; `moved`: one it had before was in another. */
+  | { readonly decision: 'ALLOW'; readonly policy: PolicyRef; readonly reserve: boolean; readonly moved?: boolean }
+  | {
+      readonly decision: 'ALERT';
+      readonly policy: PolicyRef;
+      readonly reserve: boolean;
+      readonly moved?: boolean;
+      readonly expiresAtMs: number;
+    }
   | { readonly decision: 'BLOCK'; readonly policy: PolicyRef; readonly code: ErrorCode; readonly message: string };
 
 /** Those with `ask` answer the effect with that number, once. */

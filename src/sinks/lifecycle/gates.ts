@@ -96,8 +96,8 @@ export function onDecided(before: Life, decision: PolicyDecision, context: Conte
     const held = { atMs: nowMs, expiresAtMs, fingerprint, receiptId, subject, policy, record };
     return finish(life, context, { kind: 'hold', ...held, epoch, proof: entry === null ? 'none' : proof }, null);
   }
-  // C7: a place that would not last for the call is asked for again, which takes no second one.
-  const hasPlace = nowMs + context.config.sendWindowMs <= life.placeUntilMs;
+  // C7: a place that would not last for the call is asked for again, which takes no second one; in another limit, a new one.
+  const hasPlace = decision.moved !== true && nowMs + context.config.sendWindowMs <= life.placeUntilMs;
   if (!decision.reserve || hasPlace) return prepare(life, context);
   const reservationId = command.receiptId;
   return asking(life, { kind: 'reserving' }, (ask) => ({ kind: 'reserve', ask, reservationId }));

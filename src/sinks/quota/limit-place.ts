@@ -15,6 +15,8 @@ export class LimitPlace {
   /** By key, all that was ever asked for: the policy may have changed in between. */
   readonly #taken = new Map<string, QuotaNeed>();
   #needs: readonly QuotaNeed[] = [];
+  /** Keys of those in which it was last given a place. */
+  #placed: readonly string[] = [];
   #attemptId: string | undefined;
   #asked: { readonly need: QuotaNeed; readonly usage: QuotaUsage | null } | undefined;
   #calls = 0;
@@ -44,10 +46,18 @@ export class LimitPlace {
     return { ...evaluated, reason: limitMessage(need, usage.freeAtMs) };
   }
 
-  reserve(attemptId: string, signal: AbortSignal): Promise<ReserveAnswer> {
+  /** The policy has changed since it was given its place: that is none in these limits. */
+  get moved(): boolean {
+    return this.#needs.some(({ key }) => !this.#placed.includes(key));
+  }
+
+  async reserve(attemptId: string, signal: AbortSignal): Promise<ReserveAnswer> {
+    const needs = this.#needs;
     this.#attemptId = attemptId;
-    for (const need of this.#needs) this.#taken.set(need.key, need);
-    return this.#quota.reserve({ needs: this.#needs, attemptId, signal, timeoutMs: RESERVE_TIMEOUT_MS });
+    for (const need of needs) this.#taken.set(need.key, need);
+    const answer = await this.#quota.reserve({ needs, attemptId, signal, timeoutMs: RESERVE_TIMEOUT_MS });
+    if (answer.kind === 'granted') this.#placed = needs.map(({ key }) => key);
+    return answer;
   }
 
   /** `left`: the write may have reached Kustomer. */

@@ -80,6 +80,31 @@ export function admit(record: LogRecord, decoded: Decoded, connections: SinkConn
   return { kind: 'work', work: workOf(command, connection, { place, record: kept, receiptId }) };
 }
 
+/**
+ * Each partition has lanes and a ledger of its own: a command that lies in another than its key belongs to, by a producer that
+ * places keys otherwise, would run beside its lane, and its copies would be done once in each.
+ */
+export function refuseMisplaced(
+  admission: Admission,
+  { partition }: Pick<LogRecord, 'partition'>,
+  partitionOf: (key: string) => number,
+): Admission {
+  if (admission.kind !== 'work' || partitionOf(admission.work.command.laneKey) === partition) return admission;
+  return refuseWork(admission.work, MISPLACED);
+}
+
+/** It would have been carried out, but for that. */
+export function refuseWork({ place, command, connection, live }: CommandWork, problem: Problem): Admission {
+  const why = { code: 'command_invalid', message: 'the command does not validate', problems: [problem] } as const;
+  return { kind: 'refused', refusal: { place, facts: command, connection, receiptId: live.receiptId, ...why } };
+}
+
+const MISPLACED: Problem = {
+  field: 'key',
+  code: 'mismatch',
+  message: 'key belongs in another partition: producers must place keys as Kafka does by default (murmur2)',
+};
+
 /** What is known of it fits; then so does everything but fields that a later schema knows and we do not. */
 const TOO_LARGE: Problem = {
   field: 'value',

@@ -8,7 +8,7 @@ import { CONNECTOR_TEST } from '../../fibric/policy/grants.ts';
 import { HEADER } from '../../kafka/headers.ts';
 import type { LogRecord } from '../../kafka/port.ts';
 import type { AnswerMac } from '../answers/mac.ts';
-import type { Admission } from './admit.ts';
+import { type Admission, refuseWork } from './admit.ts';
 
 /** Headers of a command; none for ordinary ones. `value`: as published, so that nothing of it can be changed. */
 export function testHeaders(operator: string | null, value: Buffer, mac: AnswerMac): Readonly<Record<string, string>> {
@@ -20,20 +20,14 @@ export function refuseFalseTest(admission: Admission, record: LogRecord, mac: An
   if (admission.kind !== 'work' || admission.work.command.operator !== CONNECTOR_TEST) return admission;
   const claimed = record.headers[HEADER.connectorTest]?.toString() ?? '';
   if (record.value !== null && mac.verify(textOf(record.value), claimed)) return admission;
-  const { place, command, connection, live } = admission.work;
-  const problem: Problem = {
-    field: 'operator',
-    code: 'malformed',
-    message: `operator is ${CONNECTOR_TEST}, which is reserved`,
-  };
-  return {
-    kind: 'refused',
-    refusal: {
-      ...{ place, facts: command, connection, receiptId: live.receiptId },
-      ...{ code: 'command_invalid', message: 'the command does not validate', problems: [problem] },
-    },
-  };
+  return refuseWork(admission.work, RESERVED);
 }
+
+const RESERVED: Problem = {
+  field: 'operator',
+  code: 'malformed',
+  message: `operator is ${CONNECTOR_TEST}, which is reserved`,
+};
 
 /** Not of the form of an answer, which is signed under the same key. */
 function textOf(value: Buffer): string {

@@ -35,7 +35,7 @@ import { createdFor, customerTold } from '../pace/creates.ts';
 import type { CustomerPace, Place } from '../pace/customer-pace.ts';
 import { policyDecision } from '../policy-gate.ts';
 import { LimitPlace, RESERVE_TIMEOUT_MS } from '../quota/limit-place.ts';
-import { type Admission, admit, type CommandWork, type Decoded } from './admit.ts';
+import { type Admission, admit, type CommandWork, type Decoded, refuseMisplaced } from './admit.ts';
 import { refuseFalseTest } from './connector-test.ts';
 import { Deadlines } from './deadlines.ts';
 import { isConfirmed, LaneOrder } from './lane-order.ts';
@@ -281,7 +281,9 @@ export class PartitionSink {
   async #admitted(record: LogRecord): Promise<Admission | AnswerAdmission> {
     const { answers, connections } = this.#shared;
     if (isAnswer(record)) return admitAnswer(record, { mac: answers, connections });
-    return refuseFalseTest(admit(record, await this.#decoded(record), connections), record, answers);
+    const admission = admit(record, await this.#decoded(record), connections);
+    const placed = refuseMisplaced(admission, record, (key) => this.#owned.partitionOf(key));
+    return refuseFalseTest(placed, record, answers);
   }
 
   async #decoded(record: LogRecord): Promise<Decoded> {
@@ -498,10 +500,9 @@ export class PartitionSink {
       nowMs: this.#nowMs,
       used: place.usedBy(life.command.receiptId, live.mode === 'live'),
     };
-    return policyDecision(place.decided(evaluatePolicy({ capability, operator, args, value }, context)), {
-      nowMs: this.#nowMs,
-      approvalTtlMs: this.#shared.settings.approvalTtlMs,
-    });
+    const decided = place.decided(evaluatePolicy({ capability, operator, args, value }, context));
+    const { approvalTtlMs } = this.#shared.settings;
+    return policyDecision(decided, { nowMs: this.#nowMs, approvalTtlMs, moved: place.moved });
   }
 
   // What people say.

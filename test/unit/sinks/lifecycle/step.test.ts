@@ -189,6 +189,12 @@ describe('a command', () => {
     expect(reading.last).toMatchObject({ kind: 'persist', change: { entry: { sendable: false, basis: null } } });
   });
 
+  it('C14: that is known by the order of its lane to be unsent is taken up at once', () => {
+    const story = new Story().begin(inFlight(4), true);
+    expect(story.last?.kind).toBe('ask_policy');
+    expect(story.call().last).toMatchObject({ kind: 'call', attempt: 1 });
+  });
+
   it('C6: is not called after its deadline, nor made to wait past it', () => {
     const late = new Story({ deadlineMs: 999_999 }).begin();
     expect(late.end).toEqual({ entry: null, receipt: expect.objectContaining({ code: 'deadline_passed' }) });
@@ -329,6 +335,12 @@ describe('C7: a place in the limit', () => {
     story.answer(later).wake();
     story.nowMs += 9000;
     story.tell({ kind: 'decided', decision: LIMITED });
+    expect(story.last).toMatchObject({ kind: 'reserve', reservationId: 'rc_mine' });
+  });
+
+  it('in another limit than the policy asks for now is none', () => {
+    const story = had(asked(), 10_000).tell({ kind: 'persisted' }).answer(later).wake();
+    story.tell({ kind: 'decided', decision: { ...LIMITED, moved: true } });
     expect(story.last).toMatchObject({ kind: 'reserve', reservationId: 'rc_mine' });
   });
 

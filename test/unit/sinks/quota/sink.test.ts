@@ -108,6 +108,21 @@ describe('a limit', () => {
     });
   });
 
+  /** Places had under the rule before were taken for places of this one: as many calls as were prepared went by uncounted. */
+  it('that came while commands were prepared for another counts them all', async () => {
+    const { house, org, api, note, receipts } = await setUp(limited(100));
+    const fault = { kind: 'timeout', method: 'POST', path: '/v1/conversations/*/notes', when: 'before', count: 1 };
+    await api('POST', '/_simulator/faults', { org: 'acme', requests: [fault] });
+    await house.start();
+    const [conversation] = [...org.organisation.conversations.values()];
+    const conversation_id = conversation?.id;
+    await house.send(...Array.from({ length: 6 }, (_, at) => note({ args: { conversation_id, body: `${at}` } })));
+    await waitFor(() => org.writes.underWay === 1, { message: 'the note that has no effect', everyMs: 1 });
+    house.apply(limited(1).replace('per: hour', 'per: minute'));
+    expect(codes(await receipts(6))).toEqual(['applied', ...times(5, 'refused limit_reached')]);
+    expect(org.writes.count).toBe(1);
+  });
+
   it('slides: a place is free again when its window is over', async () => {
     const { house, org, note, receipts } = await setUp(limited(2), { limits: { windowMs: 300 } });
     await house.start();

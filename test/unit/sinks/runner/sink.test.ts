@@ -174,6 +174,23 @@ describe('nothing is called', () => {
     expect(org.writes.count).toBe(0);
   });
 
+  /** Each partition has a ledger of its own: by producers that place keys otherwise one note became as many as partitions. */
+  it('for what lies in another partition than its key does', async () => {
+    const { house, org, note, receipts } = await setUp({}, { partitions: 4 });
+    await house.start();
+    const one = house.command(note);
+    await house.send(...[0, 1, 2, 3].map((partition) => ({ ...one, partition })));
+    const all = await receipts(4);
+    expect(all.map(({ outcome, error }) => `${outcome} ${error?.code ?? '-'}`).toSorted()).toEqual([
+      'applied -',
+      ...Array(3).fill('refused command_invalid'),
+    ]);
+    expect(all.find(({ error }) => error !== null)?.error?.problems).toMatchObject([
+      { field: 'key', code: 'mismatch' },
+    ]);
+    expect(org.writes.count).toBe(1);
+  });
+
   it('for what cannot be read: with a receipt where somebody can be told, else a dead letter', async () => {
     const { house, org, note, receipts } = await setUp();
     await house.start();
