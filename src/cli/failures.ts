@@ -46,6 +46,7 @@ const BY_CHECK_CODE: Readonly<Record<string, Failure>> = {
   auth_failed: UNAUTHORIZED,
   missing_permission: MISSING_PERMISSION,
   rate_limited: RATE_LIMITED,
+  optional_rate_limited: RATE_LIMITED,
 };
 
 /** Null for a check that is well, or whose failure the guide does not know. */

@@ -33,6 +33,7 @@ const LATE_INTERVALS = 3;
 const LATE_SLACK_MS = 30_000;
 /** Of an organisation's rate: below it, somebody else's burst stops us. */
 const LOW_SHARE = 0.1;
+const LIMITED_LATELY_MS = 15 * 60_000;
 
 export async function checkContract(options: ContractOptions): Promise<readonly Check[]> {
   const { connection, client, webhookUrl, signal } = options;
@@ -43,7 +44,7 @@ export async function checkContract(options: ContractOptions): Promise<readonly 
     await checkSignature(connection, webhookUrl, signal),
     checkPoll(options),
     ...(client === null ? [noKey()] : permissions),
-    ...(client === null ? [] : [budgetCheck(client)]),
+    ...(client === null ? [] : [budgetCheck(client, options.nowMs)]),
   ];
 }
 
@@ -191,8 +192,9 @@ function checkTold({ connection, told, toldPolls, nowMs }: ContractOptions): Che
   return { name, ok, code: late ? 'late' : ok ? 'ok' : 'failing', message, nextStep: ok ? null : POLL_STEP };
 }
 
-function budgetCheck(client: KustomerClient): Check {
-  const { limit, limitTold, left, pausedUntilMs, limited } = client.health().budget;
+/** Exported for tests. */
+export function budgetCheck(client: Pick<KustomerClient, 'health'>, nowMs: number): Check {
+  const { limit, limitTold, left, pausedUntilMs, limited, limitedAtMs } = client.health().budget;
   const name = 'budget';
   if (pausedUntilMs !== null) {
     const message = `Kustomer asks us to wait until ${new Date(pausedUntilMs).toISOString()}`;
@@ -202,11 +204,15 @@ function budgetCheck(client: KustomerClient): Check {
     return { name, ok: null, code: 'unknown', message: 'Kustomer does not tell its rate limit', nextStep: null };
   }
   const low = left < limit * LOW_SHARE;
+  // One that is long over says nothing of now; one that is just over broke nothing.
+  const agoMs =
+    limitedAtMs === null || nowMs - limitedAtMs > LIMITED_LATELY_MS ? null : Math.max(0, nowMs - limitedAtMs);
+  const refused = agoMs === null ? '' : `; ${limited} were refused with 429, the last ${Math.round(agoMs / 1000)}s ago`;
   return {
     name,
-    ok: !low && limited === 0,
-    code: low ? 'low' : limited > 0 ? 'rate_limited' : 'ok',
-    message: `${left} of ${limit} requests of this minute are left for everybody; ${limited} were refused with 429`,
-    nextStep: low || limited > 0 ? 'Raise poll_interval, or see what else uses the organisation’s limit.' : null,
+    ok: !low && agoMs === null,
+    code: low ? 'low' : agoMs === null ? 'ok' : 'optional_rate_limited',
+    message: `${left} of ${limit} requests of this minute are left for everybody${refused}`,
+    nextStep: low || agoMs !== null ? 'Raise poll_interval, or see what else uses the organisation’s limit.' : null,
   };
 }

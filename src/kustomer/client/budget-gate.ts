@@ -51,6 +51,8 @@ export interface GateHealth extends BudgetSnapshot {
   readonly granted: Readonly<Record<Lane, number>>;
   /** 429s since the start. */
   readonly limited: number;
+  /** The last of them. */
+  readonly limitedAtMs: number | null;
   /** Why the most urgent waiting call waits. */
   readonly waitingFor: WaitReason | null;
 }

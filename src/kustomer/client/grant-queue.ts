@@ -64,6 +64,7 @@ export function createGrantQueue(
   const refused = perLane(() => 0);
   const granted = perLane(() => 0);
   let limited = 0;
+  let limitedAtMs: number | null = null;
   let waitingFor: WaitReason | null = null;
   /** What the last one who waited, waited for: to be told to who is late. */
   let lastReason: WaitReason | null = null;
@@ -163,7 +164,10 @@ export function createGrantQueue(
 
   const finish = (grant: Grant, end: CallEnd): void => {
     const nowMs = clock.nowMs();
-    if (end.ending === 'answered' && end.status === 429) limited += 1;
+    if (end.ending === 'answered' && end.status === 429) {
+      limited += 1;
+      limitedAtMs = nowMs;
+    }
     source.finish(grant, end, nowMs);
     pump();
   };
@@ -190,6 +194,7 @@ export function createGrantQueue(
         refused: { ...refused },
         granted: { ...granted },
         limited,
+        limitedAtMs,
         waitingFor,
       };
     },
