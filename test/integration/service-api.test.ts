@@ -211,3 +211,31 @@ test('whatever is sent to the service, no answer is a fault of ours', { timeout:
   expect(serving.lines('api.failed').filter((line) => !JSON.stringify(line).includes('kustomer_'))).toEqual([]);
   await serving.stop();
 });
+
+test('a process that does not poll tells what the one that polls has told', { timeout: 120_000 }, async () => {
+  const simulator = createSimulator({ orgs: [{ name: 'acme', apiKey: KEY, conversations: 3 }] });
+  onTestFinished(() => simulator.close());
+  const { url: kustomer } = await simulator.listen();
+  const site = await Installation.open({ tenants: 1, env: { CN_ADMIN_TOKEN: ADMIN, KUSTOMER_BASE_URL: kustomer } });
+  const [asked, polling] = [await site.serve({ roles: 'api' }), await site.serve({ roles: 'poll' })];
+  const api = apiClient(asked.url, await newTenant(apiClient(asked.url, ADMIN), 't_apart'));
+  const installed = await api('POST', '/v1/connectors', {
+    ...{ name: 'kustomer-prod', api_key: KEY },
+    config: { subdomain: 'acme', poll_interval: '5s' },
+  });
+  expect([installed.status, installed.body.last_sense_at]).toEqual([201, null]);
+  const pollLag = async () => {
+    const { body } = await api('POST', '/v1/connectors/kustomer-prod/contract', {});
+    return body.checks.find(({ name }: { readonly name: string }) => name === 'poll_lag');
+  };
+  // Before anything was told it says that it does not know, and not that all is well.
+  expect(await pollLag()).toMatchObject({ ok: null, code: 'not_begun' });
+  const told = async () => {
+    expect(await pollLag()).toMatchObject({ ok: true, code: 'ok', message: expect.stringContaining('as told') });
+    const { body } = await api('GET', '/v1/connectors/kustomer-prod');
+    expect(Date.parse(body.last_sense_at)).toBeGreaterThan(Date.parse(body.installed_at));
+  };
+  await eventually(told, { message: 'the process that polls to tell', deadlineMs: 80_000, everyMs: 500 });
+  await polling.stop();
+  await asked.stop();
+});

@@ -6,8 +6,10 @@
  * J2  No answer has a text that only the other tenant knows, nor an id of it that was not in the question.
  * J3  Afterwards everything of the other tenant is as it was: its documents, the ends of its topics, what it sees itself.
  */
+
 import { HEADER } from '../../../../src/kafka/headers.ts';
 import type { Log } from '../../../../src/kafka/port.ts';
+import { waitFor } from '../../wait-for.ts';
 import type { Inventory } from './furnish.ts';
 import type { Kind } from './kinds.ts';
 import type { WallAnswer, WallSite } from './site.ts';
@@ -144,14 +146,29 @@ async function recordsOf(log: Log, topic: string): Promise<readonly Read[]> {
   for (let partition = 0; partition < described.partitions; partition += 1) {
     const { low, high } = await log.admin.watermarks({ topic, partition });
     if (low >= high) continue;
-    const done = Promise.withResolvers<void>();
+    const progress = { position: low, failure: null as unknown, quietSince: performance.now() };
+    const reached = (position: number): void => {
+      Object.assign(progress, { position: Math.max(progress.position, position), quietSince: performance.now() });
+    };
     const follow = reader.follow({
       ...{ topic, partition, fromOffset: low },
-      records: (batch) => records.push(...batch.records.filter(({ offset }) => offset < high)),
-      passed: (next) => void (next >= high && done.resolve()),
-      failed: (error) => done.reject(error),
+      records: (batch) => {
+        records.push(...batch.records.filter(({ offset }) => offset < high));
+        reached((batch.records.at(-1)?.offset ?? -1) + 1);
+      },
+      passed: reached,
+      failed: (error) => {
+        progress.failure = error;
+      },
     });
-    await done.promise;
+    // The last offsets of a partition are seldom records: after a while of silence the one that is missing is a marker.
+    const isDone = () => {
+      if (progress.failure !== null) throw progress.failure;
+      return (
+        progress.position >= high || (progress.position >= high - 1 && performance.now() - progress.quietSince > 500)
+      );
+    };
+    await waitFor(isDone, { message: `the end of ${topic}/${partition}`, deadlineMs: 20_000 });
     await follow.stop();
   }
   await reader.close();
