@@ -254,6 +254,11 @@ export const METRICS = {
     labels: [],
   },
   cnk_sink_backing_off: { kind: 'gauge', help: 'Conversations whose command waits to be tried again.', labels: [] },
+  cnk_sink_passed_over: {
+    kind: 'gauge',
+    help: 'Commands that wait in the log, since their tenant has its share of the room: others are let by.',
+    labels: [],
+  },
   cnk_sink_ledger_entries: { kind: 'gauge', help: 'Commands remembered by the ledgers of this process.', labels: [] },
   cnk_sink_ledger_bytes: { kind: 'gauge', help: 'Bytes held by the ledgers of this process.', labels: [] },
   cnk_sink_full_ledgers: {

@@ -22,6 +22,22 @@ export interface FairShares {
 /** One party alone has two thirds of the room; ten that ask for all they can get have a twenty-first each, and leave as much. */
 export const GREED = 2;
 
+export interface Ask {
+  /** By who asks. */
+  readonly held: number;
+  /** By all, who asks included. */
+  readonly inAll: number;
+  readonly max: number;
+  readonly amount: number;
+  readonly greed: number;
+}
+
+/** S2, S3: for whoever counts elsewhere. True means that there is room as well. */
+export function isWithinShare({ held, inAll, max, amount, greed }: Ask): boolean {
+  const free = max - inAll - amount;
+  return free >= 0 && (held === 0 || !(held + amount > greed * free));
+}
+
 export function createFairShares(max: number, greed = GREED): FairShares {
   /** Of those that hold something, so it is no larger than what is held. */
   const parties = new Map<string, number>();
@@ -32,10 +48,9 @@ export function createFairShares(max: number, greed = GREED): FairShares {
       return held;
     },
     take(party, amount) {
-      const free = max - held - amount;
-      if (free < 0) return 'full';
+      if (held + amount > max) return 'full';
       const before = parties.get(party) ?? 0;
-      if (before > 0 && before + amount > greed * free) return 'share';
+      if (!isWithinShare({ held: before, inAll: held, max, amount, greed })) return 'share';
       parties.set(party, before + amount);
       held += amount;
       return 'taken';

@@ -3,6 +3,7 @@
  * been handed out is the taker's: it is not read again while the ownership lasts, also not after a rebalance.
  *
  * I1 records come in order, each once, from the committed position on
+ *    (after `seek` from the offset it names)
  * I2 nothing is fetched before `listen`, while the queue is full, or after `stop`
  */
 import type { GroupMember, LogRecord, RecordBatch, TopicPartition } from './port.ts';
@@ -19,6 +20,8 @@ export interface OwnedInput {
   listen(wake: () => void): void;
   /** At most so many records, in order; empty when there is none for now. */
   take(maxRecords: number): readonly LogRecord[];
+  /** The next record to be taken is the one at this offset, be it once more; nothing before `position`. */
+  seek(offset: number): void;
 }
 
 export interface InputFeedOptions {
@@ -53,6 +56,12 @@ export class InputFeed implements OwnedInput {
     const taken = this.#queue.size === 0 ? [] : this.#queue.take(maxRecords);
     if (this.#paused && this.#wake !== undefined && this.#queue.isDrained) this.#setPaused(false);
     return taken;
+  }
+
+  seek(offset: number): void {
+    this.#nextOffset = Math.max(offset, this.position);
+    this.#queue.reset(new Map([[this.#input.partition, this.#nextOffset]]));
+    this.reassigned();
   }
 
   records(batch: RecordBatch): void {

@@ -4,19 +4,26 @@
  * N1 of one lane, commands start in the order they came, the next one only when the one before is settled
  * N2 of one lane, at most one command is active
  * N3 at most `maxActive` commands are active in all, calls of lost partitions included; what waits, or backs off, holds no slot
- * N4 lanes that can start do so in the order in which they came to be able to: a hot lane has one turn in each round
+ * N4 tenants take turns, and of one tenant lanes start in the order in which they came to be able to: a hot lane has one turn
+ *    in each round of its tenant, and a hot tenant one in each round of all
  * N5 a command that backs off holds up its own lane and no other; when its time has come it goes on before what is behind it
  * N6 queues are bounded. A partition that is full says so until it has drained below the low-water mark: what it is offered
  *    meanwhile is not taken and leaves no trace
  * N7 no offset is committed past an unfinished command (offsets.ts), and what is finished never starts again
  * N8 a lost partition's lanes are gone. What was active there is orphaned: its result frees its slot and changes nothing else
  * N9 a result counts once, for the turn it belongs to; one of an earlier turn or epoch changes nothing
+ * N10 a tenant has a fair share of the slots, and of the room of each partition (fair-shares.ts), so that it is never the
+ *    commands of one that keep those of another waiting. What has no share is `full`, as what has no room; the caller, when it
+ *    has waited, may have it passed over (passed.ts) and read on. All of a tenant is started in the order of N1 even so
  *
  * Lanes belong to a partition: whoever reads the records refuses those that lie in another partition than their lane does.
  */
+import { isWithinShare } from '../base/fair-shares.ts';
 import { DueQueue } from './lanes/due-queue.ts';
 import { Fifo } from './lanes/fifo.ts';
 import { Offsets, type Progress } from './lanes/offsets.ts';
+import { Passed } from './lanes/passed.ts';
+import { Rounds } from './lanes/rounds.ts';
 
 /** All but the first are bounds of each partition: what one is full of does not stop the others. */
 export interface LaneLimits {
@@ -29,17 +36,27 @@ export interface LaneLimits {
   readonly maxQueuedBytes: number;
   /** How far the newest record may lie before the oldest unfinished one: as much is read again after a crash. */
   readonly maxSpan: number;
-  /** Part of each bound below which a full partition goes on. */
+  /** Part of each bound below which a full partition goes on, and of its share below which a tenant's passed-over ones do. */
   readonly lowWater: number;
+  /** Records passed over: after a crash, or when they have room, they are read again. */
+  readonly maxPassed: number;
+  /** How much of what is left of slots, and of a partition's room, a tenant may hold. */
+  readonly slotGreed: number;
+  readonly roomGreed: number;
 }
 
 export const LANE_LIMITS: LaneLimits = {
   maxActive: 512,
-  maxLanes: 2_000,
-  maxQueued: 2_000,
-  maxQueuedBytes: 4 * 1024 * 1024,
+  maxLanes: 3_000,
+  maxQueued: 3_000,
+  maxQueuedBytes: 6 * 1024 * 1024,
   maxSpan: 1_000_000,
   lowWater: 0.5,
+  maxPassed: 10_000,
+  // Slots come free within seconds, so that a small part is enough for whoever comes: one tenant alone has eight ninths.
+  slotGreed: 8,
+  // One tenant alone has two thirds, which are 2,000 commands.
+  roomGreed: 2,
 };
 
 /** One turn of one command; results come back with it. */
@@ -54,6 +71,7 @@ export interface Ticket {
 export interface Offer<T> {
   readonly partition: number;
   readonly offset: number;
+  readonly tenantId: string;
   readonly lane: string;
   readonly value: T;
   readonly bytes: number;
@@ -67,8 +85,12 @@ export interface Turn<T> {
   readonly resumed: boolean;
 }
 
-/** `known`: finished, or in hand. `full`: offer it again later. `foreign`: the partition is not ours. */
-export type OfferResult = 'queued' | 'known' | 'full' | 'foreign';
+/**
+ * `known`: finished, or in hand. `full`: offer it again later. `passed`: passed over. `foreign`: the partition is not ours.
+ * `lost`: what had been passed over did not come when it was gone back for. Nothing is known of it then, and the partition must
+ * be opened anew, as what its log begins with says.
+ */
+export type OfferResult = 'queued' | 'known' | 'full' | 'passed' | 'foreign' | 'lost';
 
 /** `done`: it counted. `orphaned`: its partition is lost, its slot is free. `stale`: nothing has changed. */
 export type ResultOf = 'done' | 'orphaned' | 'stale';
@@ -88,6 +110,7 @@ interface Entry<T> {
 
 interface Lane<T> {
   readonly key: string;
+  readonly tenantId: string;
   readonly home: Home<T>;
   readonly queue: Fifo<Entry<T>>;
 }
@@ -97,6 +120,9 @@ interface Home<T> {
   readonly epoch: number;
   readonly offsets: Offsets;
   readonly lanes: Map<string, Lane<T>>;
+  /** Of those that have something queued. */
+  readonly tenants: Map<string, Held>;
+  readonly passed: Passed;
   queued: number;
   bytes: number;
   /** The record that found no room. It is the next one to be taken, or it would be lost. */
@@ -104,6 +130,14 @@ interface Home<T> {
   /** Until it has drained. */
   paused: boolean;
 }
+
+/** What a tenant has of a partition's room. */
+interface Held {
+  queued: number;
+  bytes: number;
+}
+
+const NOTHING: Held = { queued: 0, bytes: 0 };
 
 interface Active<T> {
   readonly ticket: Ticket;
@@ -114,9 +148,11 @@ interface Active<T> {
 export class Lanes<T> {
   readonly #limits: LaneLimits;
   readonly #homes = new Map<number, Home<T>>();
-  readonly #ready = new Fifo<Lane<T>>();
+  readonly #ready = new Rounds<Lane<T>>();
   readonly #backingOff = new DueQueue<Lane<T>>();
   readonly #active = new Map<number, Active<T>>();
+  /** Active commands of each tenant that has some, those of lost partitions included. */
+  readonly #activeOf = new Map<string, number>();
   #turn = 0;
 
   constructor(limits: LaneLimits = LANE_LIMITS) {
@@ -136,8 +172,8 @@ export class Lanes<T> {
       throw new RangeError(`partition ${partition}: epoch ${owned.epoch} comes after ${before.epoch}`);
     const orphans = this.revoke(partition);
     const offsets = new Offsets(owned.commitOffset, owned.progress);
-    const home = { partition, epoch: owned.epoch, offsets, lanes: new Map(), queued: 0, bytes: 0 };
-    this.#homes.set(partition, { ...home, refused: null, paused: false });
+    const room = { lanes: new Map(), tenants: new Map(), passed: new Passed(), queued: 0, bytes: 0 };
+    this.#homes.set(partition, { partition, epoch: owned.epoch, offsets, ...room, refused: null, paused: false });
     return orphans;
   }
 
@@ -158,23 +194,69 @@ export class Lanes<T> {
     return orphans;
   }
 
-  /** Of one partition in the order of the log; what was `full` comes again before what follows it. */
-  offer({ partition, offset, lane: key, value, bytes }: Offer<T>): OfferResult {
+  /** Whether nothing is to be done with the record, which is noted. Saves whoever reads again what it costs to understand it. */
+  isKnown(partition: number, offset: number): boolean {
+    const home = this.#homes.get(partition);
+    if (home === undefined || home.passed.has(offset) || home.offsets.look(offset) === 'new') return false;
+    home.offsets.see(offset);
+    return true;
+  }
+
+  /**
+   * Of one partition in the order of the log; what was `full` comes again before what follows it. `mayPass`: it has been `full`
+   * for so long that those behind it should not wait for its tenant any more.
+   */
+  offer(offer: Offer<T>, mayPass = false): OfferResult {
+    const { partition, offset, tenantId, lane: key, value, bytes } = offer;
     const home = this.#homes.get(partition);
     if (home === undefined) return 'foreign';
-    if (home.offsets.look(offset) === 'known') {
-      home.offsets.see(offset);
-      return 'known';
-    }
-    if (!this.#admits(home, { offset, key, bytes })) return 'full';
-    home.offsets.see(offset);
-    home.queued++;
-    home.bytes += bytes;
+    if (this.isKnown(partition, offset)) return 'known';
+    if (!hasAllComeTo(home, offset)) return 'lost';
+    if (home.passed.isClosed(tenantId)) return this.#pass(home, offer);
+    const hasRoom = this.#hasRoom(home, offer);
+    const wasPassed = home.passed.has(offset);
+    if (!hasRoom && (mayPass || wasPassed)) return this.#pass(home, offer);
+    if (!this.#admits(home, offset, hasRoom)) return 'full';
+    if (wasPassed) home.passed.take(offset);
+    else home.offsets.see(offset);
+    this.#hold(home, tenantId, 1, bytes);
     const entry = { offset, value, bytes, started: false };
     const lane = home.lanes.get(key);
-    if (lane === undefined) this.#begin({ key, home, queue: new Fifo() }, entry);
+    if (lane === undefined) this.#begin({ key, tenantId, home, queue: new Fifo() }, entry);
     else lane.queue.push(entry);
     return 'queued';
+  }
+
+  /**
+   * Where the reading is to go back to, for tenants that have room again for what was passed over; null when there is none.
+   * It must go there then: everything that is offered next is from there on.
+   */
+  goBack(partition: number): number | null {
+    const home = this.#homes.get(partition);
+    if (home === undefined || home.passed.size === 0) return null;
+    const { maxQueued, maxQueuedBytes, lowWater, roomGreed } = this.#limits;
+    const isDrained = (tenantId: string) => {
+      const held = home.tenants.get(tenantId);
+      if (held === undefined) return home.queued < maxQueued;
+      const most = lowWater * roomGreed;
+      return held.queued <= most * (maxQueued - home.queued) && held.bytes <= most * (maxQueuedBytes - home.bytes);
+    };
+    const tenants = home.passed.closed.filter(isDrained);
+    if (tenants.length === 0) return null;
+    home.paused = false;
+    home.refused = null;
+    return home.passed.open(tenants);
+  }
+
+  /**
+   * Where the reading goes on that has gone back, once all it went back for has been taken in or found no room; null while it
+   * is to go on from `offset`.
+   */
+  skipTo(partition: number, offset: number): number | null {
+    const home = this.#homes.get(partition);
+    if (home === undefined || home.passed.size === 0 || home.passed.hasOpen) return null;
+    const { nextOffset } = home.offsets;
+    return nextOffset > offset + 1 ? nextOffset : null;
   }
 
   /** What waits behind an active command in its lane, in order: at most so many. */
@@ -184,13 +266,16 @@ export class Lanes<T> {
   }
 
   /** A record that needs no lane (a dead letter, a refusal): finished as soon as what comes of it is staged. */
-  skip(partition: number, offset: number): 'skipped' | 'known' | 'full' | 'foreign' {
+  skip(partition: number, offset: number): 'skipped' | Exclude<OfferResult, 'queued' | 'passed'> {
     const home = this.#homes.get(partition);
     if (home === undefined) return 'foreign';
-    const look = home.offsets.look(offset);
-    if (look === 'new' && !this.#admits(home, { offset, key: null, bytes: 0 })) return 'full';
-    home.offsets.see(offset);
-    if (look === 'known') return 'known';
+    if (this.isKnown(partition, offset)) return 'known';
+    if (home.passed.has(offset)) home.passed.take(offset);
+    else {
+      if (!hasAllComeTo(home, offset)) return 'lost';
+      if (!this.#admits(home, offset, this.#hasSpan(home, offset))) return 'full';
+      home.offsets.see(offset);
+    }
     home.offsets.finish(offset);
     return 'skipped';
   }
@@ -199,8 +284,8 @@ export class Lanes<T> {
   take(nowMs: number): Turn<T> | null {
     if (this.#active.size >= this.#limits.maxActive) return null;
     for (let due = this.#backingOff.take(nowMs); due !== undefined; due = this.#backingOff.take(nowMs))
-      this.#ready.push(due);
-    const lane = this.#ready.take();
+      this.#ready.push(due.tenantId, due);
+    const lane = this.#ready.take((tenantId) => this.#mayHaveSlot(tenantId));
     if (lane === undefined) return null;
     const { partition, epoch } = lane.home;
     const entry = lane.queue.first as Entry<T>;
@@ -208,6 +293,7 @@ export class Lanes<T> {
     entry.started = true;
     const ticket = { partition, offset: entry.offset, epoch, turn: ++this.#turn };
     this.#active.set(ticket.turn, { ticket, lane, orphaned: false });
+    this.#activeOf.set(lane.tenantId, (this.#activeOf.get(lane.tenantId) ?? 0) + 1);
     return { ticket, lane: lane.key, value: entry.value, resumed };
   }
 
@@ -223,9 +309,8 @@ export class Lanes<T> {
     const { home } = lane;
     const { offset, bytes } = lane.queue.take() as Entry<T>;
     home.offsets.finish(offset);
-    home.queued--;
-    home.bytes -= bytes;
-    if (lane.queue.size > 0) this.#ready.push(lane);
+    this.#hold(home, lane.tenantId, -1, -bytes);
+    if (lane.queue.size > 0) this.#ready.push(lane.tenantId, lane);
     else home.lanes.delete(lane.key);
     home.paused &&= !this.#isDrained(home);
     return 'done';
@@ -269,12 +354,19 @@ export class Lanes<T> {
     return Math.min(1, this.#active.size / this.#limits.maxActive);
   }
 
+  /** Whose commands of the partition were passed over, and have not all been read again. */
+  passedOver(partition: number): readonly string[] {
+    return this.#homes.get(partition)?.passed.tenants ?? [];
+  }
+
   get counts() {
     let queued = 0;
     let lanes = 0;
+    let passed = 0;
     for (const home of this.#homes.values()) {
       queued += home.queued;
       lanes += home.lanes.size;
+      passed += home.passed.size;
     }
     let orphans = 0;
     for (const { orphaned } of this.#active.values()) if (orphaned) orphans++;
@@ -282,6 +374,8 @@ export class Lanes<T> {
       lanes,
       /** Taken in and not settled, whatever they are doing. */
       queued,
+      /** Of tenants without a share of the room; to be read again. */
+      passed,
       ready: this.#ready.size,
       active: this.#active.size,
       orphans,
@@ -292,33 +386,76 @@ export class Lanes<T> {
   #begin(lane: Lane<T>, entry: Entry<T>): void {
     lane.queue.push(entry);
     lane.home.lanes.set(lane.key, lane);
-    this.#ready.push(lane);
+    this.#ready.push(lane.tenantId, lane);
   }
 
   #release({ turn }: Ticket): Active<T> | undefined {
     const active = this.#active.get(turn);
+    if (active === undefined) return undefined;
     this.#active.delete(turn);
+    const { tenantId } = active.lane;
+    const left = (this.#activeOf.get(tenantId) ?? 0) - 1;
+    if (left > 0) this.#activeOf.set(tenantId, left);
+    else this.#activeOf.delete(tenantId);
     return active;
   }
 
-  /** N6. `key` is null for what needs no room. */
-  #admits(home: Home<T>, record: { offset: number; key: string | null; bytes: number }): boolean {
-    const { offset } = record;
+  #mayHaveSlot(tenantId: string): boolean {
+    const { maxActive: max, slotGreed: greed } = this.#limits;
+    const held = this.#activeOf.get(tenantId) ?? 0;
+    return isWithinShare({ held, inAll: this.#active.size, max, amount: 1, greed });
+  }
+
+  #hold(home: Home<T>, tenantId: string, queued: number, bytes: number): void {
+    home.queued += queued;
+    home.bytes += bytes;
+    let held = home.tenants.get(tenantId);
+    if (held === undefined) {
+      held = { queued: 0, bytes: 0 };
+      home.tenants.set(tenantId, held);
+    }
+    held.queued += queued;
+    held.bytes += bytes;
+    if (held.queued === 0) home.tenants.delete(tenantId);
+  }
+
+  #pass(home: Home<T>, { offset, tenantId }: Offer<T>): OfferResult {
+    if (!home.passed.has(offset)) {
+      if (home.passed.size >= this.#limits.maxPassed || !this.#hasSpan(home, offset)) {
+        this.#admits(home, offset, false);
+        return 'full';
+      }
+      home.offsets.see(offset); // unfinished, so that nothing is committed past it
+    }
+    home.passed.pass(tenantId, offset);
+    home.paused = false;
+    home.refused = null;
+    return 'passed';
+  }
+
+  /** N6. */
+  #admits(home: Home<T>, offset: number, hasRoom: boolean): boolean {
     if (home.paused || (home.refused !== null && offset > home.refused)) return false;
-    const admits = this.#hasRoom(home, record);
-    home.paused = !admits;
-    home.refused = admits ? null : offset;
-    return admits;
+    home.paused = !hasRoom;
+    home.refused = hasRoom ? null : offset;
+    return hasRoom;
   }
 
   /** Nothing queued always leaves room, or a partition could stay full for ever. */
-  #hasRoom(home: Home<T>, { offset, key, bytes }: { offset: number; key: string | null; bytes: number }): boolean {
-    const { maxQueued, maxQueuedBytes, maxLanes, maxSpan } = this.#limits;
+  #hasRoom(home: Home<T>, { offset, lane, tenantId, bytes }: Offer<T>): boolean {
+    const { maxQueued, maxQueuedBytes, maxLanes, roomGreed: greed } = this.#limits;
     if (home.queued === 0) return true;
-    if (offset - home.offsets.commitOffset >= maxSpan) return false;
-    if (key === null) return true;
-    if (home.queued >= maxQueued || home.bytes + bytes > maxQueuedBytes) return false;
-    return home.lanes.has(key) || home.lanes.size < maxLanes;
+    if (!home.passed.has(offset) && !this.#hasSpan(home, offset)) return false;
+    const held = home.tenants.get(tenantId) ?? NOTHING;
+    return (
+      isWithinShare({ held: held.queued, inAll: home.queued, max: maxQueued, amount: 1, greed }) &&
+      isWithinShare({ held: held.bytes, inAll: home.bytes, max: maxQueuedBytes, amount: bytes, greed }) &&
+      (home.lanes.has(lane) || home.lanes.size < maxLanes)
+    );
+  }
+
+  #hasSpan({ queued, offsets, passed }: Home<T>, offset: number): boolean {
+    return (queued === 0 && passed.size === 0) || offset - offsets.commitOffset < this.#limits.maxSpan;
   }
 
   #isDrained({ queued, bytes, lanes, offsets }: Home<T>): boolean {
@@ -331,4 +468,9 @@ export class Lanes<T> {
       offsets.span <= maxSpan * lowWater
     );
   }
+}
+
+/** At an offset that has not been offered before, all that was gone back for has come by. */
+function hasAllComeTo<T>({ passed }: Home<T>, offset: number): boolean {
+  return passed.has(offset) || passed.caughtUp();
 }

@@ -231,6 +231,7 @@ function scrape(
   metrics.set('cnk_sink_in_flight', counts.active);
   metrics.set('cnk_sink_waiting', counts.queued - counts.active);
   metrics.set('cnk_sink_backing_off', counts.backingOff);
+  metrics.set('cnk_sink_passed_over', counts.passed);
   const all = faults.list();
   for (const fault of ['key_refused', 'role_missing', 'misconfigured'] as const) {
     metrics.set('cnk_sink_faulty_connections', all.filter((one) => one.fault === fault).length, { fault });

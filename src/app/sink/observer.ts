@@ -44,6 +44,10 @@ export function createSinkObserver({ logger, metrics, faults, full, nowMs }: Sin
       if (!faults.clear(connectionId)) return;
       logger.info({ event: 'sink.connection_well', tenantId, connectionId }, 'writes go through the connection again');
     },
+    passedOver(partition, tenantId) {
+      const line = { event: 'sink.passed_over', partition, tenantId };
+      logger.warn(line, 'a tenant sends more commands than are carried out; others are let by, and its own wait');
+    },
     full(partition, isFull) {
       if (isFull) {
         full.add(partition);

@@ -65,6 +65,11 @@ export class Offsets {
     }
   }
 
+  /** Of what has been seen, the highest, and one. */
+  get nextOffset(): number {
+    return this.#nextOffset;
+  }
+
   get commitOffset(): number {
     const first = this.#pending[this.#head]?.offset ?? this.#restored[this.#restoredHead];
     return first ?? Math.max(this.#nextOffset, this.#restoredNext);

@@ -17,6 +17,7 @@ import { CodedError } from '../../base/errors.ts';
 import type { WireReceipt } from '../../fibric/commands/receipt-fields.ts';
 import { evaluatePolicy } from '../../fibric/policy/evaluate.ts';
 import { HEADER } from '../../kafka/headers.ts';
+import type { OwnedInput } from '../../kafka/input-feed.ts';
 import type { OwnedPartition } from '../../kafka/owner-worker.ts';
 import type { Append, LogRecord } from '../../kafka/port.ts';
 import type { KustomerClient } from '../../kustomer/client/client.ts';
@@ -24,7 +25,7 @@ import { type AnswerAdmission, type AnswerWork, admitAnswer } from '../answers/a
 import { isAnswer } from '../answers/answer.ts';
 import { AnswerDesk } from '../answers/desk.ts';
 import { decodeProgress } from '../lanes/progress-codec.ts';
-import type { Lanes, Ticket, Turn } from '../lanes.ts';
+import type { Lanes, OfferResult, Ticket, Turn } from '../lanes.ts';
 import type { Basis } from '../ledger/entry.ts';
 import { hasRoom } from '../ledger/retention.ts';
 import type { LifecycleEffect, LifecycleEvent, PolicyDecision, ReceiptFacts } from '../lifecycle/events.ts';
@@ -49,6 +50,10 @@ import { Wakeup } from './wakeup.ts';
 /** Records decoded and offered before anybody else has a turn. */
 const INTAKE_RECORDS = 200;
 const PREPARE_RETRY_MS = 1000;
+/** How long the reading may be held up by tenants without a share, before what is theirs is passed over: most bursts are over by then. */
+const PATIENCE_MS = 1000;
+/** What was passed over is read again no more often. */
+const GO_BACK_EVERY_MS = 250;
 /** A read back holds its lane, and a slot; what finds no budget in this time is tried again later. */
 const READ_WAIT_MS = 10_000;
 const MAX_ERROR_MESSAGE_CHARS = 500;
@@ -109,6 +114,12 @@ export class PartitionSink {
   #isFull = false;
   #isLooking = false;
   #fullLooks = 0;
+  #mayGoBackAtMs = 0;
+  #wakesAtMs: number | null = null;
+  /** Since when there has been no room for what came, and the end of the log has not been reached. */
+  #heldUpSinceMs: number | null = null;
+  /** Whose commands are known to be passed over. */
+  #behind: readonly string[] = [];
 
   constructor(shared: Shared, owned: OwnedPartition) {
     this.#shared = shared;
@@ -259,23 +270,77 @@ export class PartitionSink {
 
   // What comes in.
 
-  async #intake(input: NonNullable<OwnedPartition['input']>): Promise<void> {
+  async #intake(input: OwnedInput): Promise<void> {
+    const { lanes, pump, heard } = this.#shared;
     while (!this.#ending.aborted) {
+      this.#goBack(input);
       const records = input.take(INTAKE_RECORDS);
+      if (records.length === 0) this.#heldUpSinceMs = null;
       for (const record of records) {
-        await this.#shared.heard?.(record);
+        if (lanes.isKnown(record.partition, record.offset)) continue;
+        await heard?.(record);
         const admission = await this.#admitted(record);
         const tenantId = tenantOf(admission);
         if (tenantId !== undefined) await this.#ensureReceipts(tenantId);
-        while (!this.#ending.aborted && !this.#place(record, admission)) {
-          this.#shared.pump(); // what was placed before it makes the room
-          await this.#changed.wait(this.#ending);
-        }
-        if (this.#ending.aborted) return;
+        if (!(await this.#takeIn(record, admission, input))) break;
       }
-      this.#shared.pump();
+      pump();
       if (records.length === 0) await this.#changed.wait(this.#ending);
     }
+  }
+
+  /** When there is room for it. False when we are ending, or the reading goes on elsewhere and what follows it comes once more. */
+  async #takeIn(record: LogRecord, admission: Admission | AnswerAdmission, input: OwnedInput): Promise<boolean> {
+    const { lanes, pump } = this.#shared;
+    const { partition, offset } = record;
+    while (!this.#ending.aborted) {
+      const heldUpMs = this.#heldUpSinceMs === null ? 0 : this.#nowMs - this.#heldUpSinceMs;
+      if (this.#place(record, admission, heldUpMs >= PATIENCE_MS)) {
+        const next = lanes.skipTo(partition, offset);
+        if (next !== null) input.seek(next);
+        return next === null;
+      }
+      pump(); // what was placed before it makes the room
+      if (this.#goBack(input)) return false;
+      this.#heldUpSinceMs ??= this.#nowMs;
+      this.#wakeAt(this.#heldUpSinceMs + PATIENCE_MS);
+      await this.#changed.wait(this.#ending);
+    }
+    return false;
+  }
+
+  /** For tenants that have room again for what was passed over. */
+  #goBack(input: OwnedInput): boolean {
+    const { lanes, observer } = this.#shared;
+    const { partition } = this.#owned;
+    const behind = lanes.passedOver(partition);
+    if (behind.length !== this.#behind.length) {
+      for (const tenantId of behind) if (!this.#behind.includes(tenantId)) observer.passedOver?.(partition, tenantId);
+      this.#behind = behind;
+    }
+    if (behind.length === 0) return false;
+    if (this.#nowMs < this.#mayGoBackAtMs) {
+      this.#wakeAt(this.#mayGoBackAtMs);
+      return false;
+    }
+    const offset = lanes.goBack(partition);
+    if (offset === null) return false;
+    input.seek(offset);
+    this.#mayGoBackAtMs = this.#nowMs + GO_BACK_EVERY_MS;
+    return true;
+  }
+
+  /** Once, if it is still to come. */
+  #wakeAt(atMs: number): void {
+    const { clock } = this.#shared;
+    const inMs = atMs - this.#nowMs;
+    if (inMs <= 0 || this.#wakesAtMs === atMs) return;
+    this.#wakesAtMs = atMs;
+    void clock.sleep(inMs, this.#ending).then(() => {
+      // A timer may be a moment early: whoever finds that it is not time yet asks again.
+      if (this.#wakesAtMs === atMs) this.#wakesAtMs = null;
+      this.#changed.wake();
+    });
   }
 
   async #admitted(record: LogRecord): Promise<Admission | AnswerAdmission> {
@@ -324,7 +389,7 @@ export class PartitionSink {
   }
 
   /** False when there is no room for it yet. */
-  #place(record: LogRecord, admission: Admission | AnswerAdmission): boolean {
+  #place(record: LogRecord, admission: Admission | AnswerAdmission, mayPass: boolean): boolean {
     const { lanes, settings } = this.#shared;
     const { partition, offset, key, value } = record;
     if (admission.kind === 'work' || admission.kind === 'answer') {
@@ -337,13 +402,22 @@ export class PartitionSink {
       // What is at work gives its room back by itself.
       this.#noteFull(!hasPlace && !hasRoom({ ...room, atWork: 0, recordBytes: bytes }));
       if (!hasPlace) return false;
-      return lanes.offer({ partition, offset, lane: work.lane, value: work, bytes }) !== 'full';
+      const tenantId = tenantOf(admission) as string;
+      return this.#isPlaced(lanes.offer({ partition, offset, tenantId, lane: work.lane, value: work, bytes }, mayPass));
     }
     const skipped = lanes.skip(partition, offset);
-    if (skipped !== 'skipped') return skipped !== 'full';
+    if (skipped !== 'skipped') return this.#isPlaced(skipped);
     if (admission.kind === 'refused') this.#stageReceipt(refusalReceipt(admission.refusal, this.#nowMs), null);
     else this.#bury(record, admission);
     return true;
+  }
+
+  #isPlaced(result: OfferResult): boolean {
+    if (result === 'lost') {
+      const message = 'Commands that were passed over are not in the log any more; the partition is opened anew';
+      this.#fail(new CodedError('log_unavailable', message, { partition: this.#owned.partition }));
+    }
+    return result !== 'full';
   }
 
   /** A full ledger is looked through for what may be forgotten until there is room: nothing else would wake us. */

@@ -51,6 +51,8 @@ export interface SinkObserver {
   faulted?(connection: Connection, fault: ConnectionFault, message: string): void;
   /** A write through it was done. */
   succeeded?(connection: Connection): void;
+  /** The tenant's commands wait in the log, since it has its share of the partition's room, and others are let by. */
+  passedOver?(partition: number, tenantId: string): void;
   /** The ledger of the partition has no room for another command, or has again. */
   full?(partition: number, isFull: boolean): void;
 }

@@ -92,6 +92,10 @@ export interface HouseOptions {
   /** Absent = no rule has one. */
   readonly limits?: LimitOptions;
   readonly approvalTtlMs?: number;
+  /** Another tenant, with a connection of the same name to the same Kustomer. */
+  readonly neighbour?: string;
+  /** Puts something between a tenant's commands and its Kustomer. */
+  readonly between?: (tenantId: string, client: KustomerClient) => KustomerClient;
   /** Other settings of the sink, and who else is told. */
   readonly sink?: Partial<SinkSettings>;
   readonly observer?: Partial<SinkObserver>;
@@ -124,6 +128,8 @@ export class SinkHouse {
   readonly #receiptType = createReceiptType();
   readonly #processes = new Set<SinkProcess>();
   readonly #own: Log;
+  /** By tenant. */
+  readonly #connections: ReadonlyMap<string, Connection>;
   #ids = 0;
 
   private constructor(options: HouseOptions) {
@@ -146,6 +152,8 @@ export class SinkHouse {
       previousWebhookId: null,
       settings: { ...CONNECTION_SETTINGS, machineUserId: options.machineUserId },
     };
+    const tenants = [TENANT, ...(options.neighbour === undefined ? [] : [options.neighbour])];
+    this.#connections = new Map(tenants.map((tenantId) => [tenantId, { ...this.connection, tenantId }]));
   }
 
   /** In topics that are there already, and without looking at what comes out. */
@@ -158,7 +166,9 @@ export class SinkHouse {
     const { names } = house;
     const topics = { ...TOPIC_DEFAULTS, prefix: options.prefix ?? '', commandPartitions: options.partitions ?? 2 };
     const wanted = [names.commands, names.ledger, names.dead];
-    const specs = [...fixedTopics(topics).filter(({ name }) => wanted.includes(name)), receiptsTopic(topics, TENANT)];
+    const tenants = [TENANT, ...(options.neighbour === undefined ? [] : [options.neighbour])];
+    const specs = fixedTopics(topics).filter(({ name }) => wanted.includes(name));
+    specs.push(...tenants.map((tenantId) => receiptsTopic(topics, tenantId)));
     if (options.limits !== undefined) specs.push(...limitTopics(topics, names));
     const { admin } = house.#own;
     await admin.createTopics(specs);
@@ -176,9 +186,11 @@ export class SinkHouse {
         });
       }
     };
-    follow(names.receipts(TENANT), topics.eventPartitions, ({ value }) =>
-      house.receipts.push(house.#receiptType.fromBuffer((value as Buffer).subarray(WIRE_HEADER_BYTES))),
-    );
+    for (const tenantId of tenants) {
+      follow(names.receipts(tenantId), topics.eventPartitions, ({ value }) =>
+        house.receipts.push(house.#receiptType.fromBuffer((value as Buffer).subarray(WIRE_HEADER_BYTES))),
+      );
+    }
     follow(names.dead, topics.rawPartitions, ({ headers }) => house.dead.push(String(headers['error_code'])));
     return house;
   }
@@ -247,12 +259,14 @@ export class SinkHouse {
     const sink = new Sink({
       topics: this.names,
       connections: {
-        knows: (tenantId) => tenantId === TENANT,
-        find: (tenantId, name) =>
-          tenantId === TENANT && [this.connection.name, this.connection.connectionId].includes(name)
-            ? this.connection
-            : undefined,
-        client: () => client,
+        knows: (tenantId) => this.#connections.has(tenantId),
+        find: (tenantId, name) => {
+          const connection = this.#connections.get(tenantId);
+          return connection !== undefined && [connection.name, connection.connectionId].includes(name)
+            ? connection
+            : undefined;
+        },
+        client: ({ tenantId }) => this.#options.between?.(tenantId, client) ?? client,
       },
       policies: { of: () => this.#policies, grants: () => grants },
       quota: limits ?? NO_QUOTA,

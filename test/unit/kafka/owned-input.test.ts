@@ -134,3 +134,44 @@ test('an input that is not the twin of the owned topic is refused', async () => 
   const joining = house.join('w', undefined, { inputTopic: 'odd' });
   await expect(joining).rejects.toMatchObject({ code: 'topic_invalid' });
 });
+
+test('I1: sought, records come once more from there on, each once; not before the position', async () => {
+  const { house, send, join } = await setUp();
+  await send(0, 8);
+  const { joined, taken } = await join('first');
+  await house.clock.runUntil(() => taken.length === 8);
+  const { input } = joined.owned(0);
+  input?.seek(5);
+  await house.clock.runUntil(() => taken.length === 11);
+  await send(8, 10);
+  await house.clock.runUntil(() => taken.length === 13);
+  expect(valuesOf(taken)).toEqual([...upTo(8), 5, 6, 7, 8, 9]);
+  await house.clock.run(joined.owned(0).commit([append('six')], changes({ a: '1' }), 6));
+  await house.clock.run(joined.worker.close());
+  const second = await join('second');
+  await house.clock.runUntil(() => second.taken.length === 4);
+  second.joined.owned(0).input?.seek(0);
+  await house.clock.runUntil(() => second.taken.length === 8);
+  expect(valuesOf(second.taken)).toEqual([6, 7, 8, 9, 6, 7, 8, 9]);
+  expect(house.crashes).toEqual([]);
+});
+
+test('I1: sought with records queued and the reading paused, nothing is left out', async () => {
+  const { house, send } = await setUp();
+  await send(0, 3000);
+  const joined = await house.join('first', (owned) => untilAborted(owned.signal), WITH_INPUT);
+  await house.ready(joined);
+  const { input } = joined.owned(0);
+  const taken: LogRecord[] = [];
+  let wakes = 0;
+  input?.listen(() => wakes++);
+  await house.clock.runUntil(() => wakes > 0);
+  taken.push(...(input?.take(10) ?? []));
+  await house.clock.advance(1000);
+  input?.seek(4);
+  for (let rounds = 0; taken.length < 10 + 2996 && rounds < 1000; rounds++) {
+    await house.clock.advance(10);
+    taken.push(...(input?.take(100) ?? []));
+  }
+  expect(valuesOf(taken)).toEqual([...upTo(10), ...upTo(2996, 4)]);
+});

@@ -330,6 +330,9 @@ class FakeOwned implements OwnedPartition {
         this.#position += records.length;
         return records;
       },
+      seek: (offset) => {
+        this.#position = world.input.findIndex((record) => record.offset >= offset);
+      },
     };
   }
 

@@ -14,8 +14,10 @@ type Command =
       readonly lane: number;
       readonly gap: number;
       readonly bytes: number;
+      readonly mayPass: boolean;
     }
   | { readonly kind: 'take' }
+  | { readonly kind: 'go_back'; readonly partition: number }
   | { readonly kind: 'settle' | 'stale'; readonly which: number }
   | { readonly kind: 'back_off'; readonly which: number; readonly forMs: number }
   | { readonly kind: 'pass'; readonly ms: number }
@@ -34,8 +36,10 @@ const command: fc.Arbitrary<Command> = fc.oneof(
       lane: fc.constantFrom(0, 0, 0, 1, 2, 3),
       gap: fc.constantFrom(0, 0, 0, 0, 2, 30),
       bytes: fc.constantFrom(1, 1, 10, 60),
+      mayPass: fc.boolean(),
     }),
   },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('go_back' as const), partition }) },
   { weight: 10, arbitrary: fc.record({ kind: fc.constant('take' as const) }) },
   { weight: 7, arbitrary: fc.record({ kind: fc.constant('settle' as const), which }) },
   {
@@ -55,10 +59,17 @@ const limits: fc.Arbitrary<LaneLimits> = fc.record({
   maxQueuedBytes: fc.constantFrom(50, 1000),
   maxSpan: fc.constantFrom(20, 1000),
   lowWater: fc.constantFrom(0, 0.5, 0.9),
+  maxPassed: fc.constantFrom(0, 2, 100),
+  slotGreed: fc.constantFrom(1, 8, Number.POSITIVE_INFINITY),
+  roomGreed: fc.constantFrom(1, 2, Number.POSITIVE_INFINITY),
 });
+
+/** The first two lanes are of one tenant, who is hot. */
+const tenantOf = (lane: number) => (lane < 2 ? 't_hot' : `t_${lane}`);
 
 interface LogRecord {
   readonly offset: number;
+  readonly tenantId: string;
   readonly lane: string;
   readonly bytes: number;
 }
@@ -85,6 +96,7 @@ class Pair {
   run(command: Command): void {
     if (command.kind === 'offer') this.offer(command);
     else if (command.kind === 'take') this.take();
+    else if (command.kind === 'go_back') this.goBack(command.partition);
     else if (command.kind === 'settle') this.settle(command.which);
     else if (command.kind === 'back_off') this.backOff(command.which, this.nowMs + command.forMs);
     else if (command.kind === 'stale') this.stale(command.which);
@@ -101,17 +113,32 @@ class Pair {
     expect(this.lanes.backOff(ticket, this.nowMs), 'N9').toBe('stale');
   }
 
-  offer({ partition: at, lane, gap, bytes }: Extract<Command, { kind: 'offer' }>): void {
+  offer({ partition: at, lane, gap, bytes, mayPass }: Extract<Command, { kind: 'offer' }>): void {
     const log = this.logs[at] as LogRecord[];
     const position = this.positions[at] as number;
     if (position === log.length)
-      log.push({ offset: (log.at(-1)?.offset ?? -1) + 1 + gap, lane: `lane ${lane}`, bytes });
+      log.push({
+        offset: (log.at(-1)?.offset ?? -1) + 1 + gap,
+        tenantId: tenantOf(lane),
+        lane: `lane ${lane}`,
+        bytes,
+      });
     const record = log[position] as LogRecord;
-    const expected = this.model.offer(at, record.offset, record.lane, record.bytes);
+    const expected = this.model.offer(at, record, mayPass);
     const value = `${at}/${record.offset}`;
-    same(this.lanes.offer({ partition: at, ...record, value }), expected, 'N6: offer');
+    same(this.lanes.offer({ partition: at, ...record, value }, mayPass), expected, 'N6 N10: offer');
     same(this.lanes.isPaused(at), this.model.homes.get(at)?.paused ?? false, 'N6: paused');
-    if (expected === 'queued' || expected === 'known') this.positions[at] = position + 1;
+    if (expected !== 'full' && expected !== 'foreign') this.positions[at] = position + 1;
+  }
+
+  goBack(at: number): void {
+    const tenants = this.model.goBack(at);
+    const offset = this.lanes.goBack(at);
+    same(offset === null, tenants.length === 0, 'N10: goes back');
+    if (offset === null) return;
+    for (const [passed, tenantId] of this.model.homes.get(at)?.passed ?? [])
+      holds(!tenants.includes(tenantId) || passed >= offset, `N10: gone back to ${offset}, behind ${passed}`);
+    this.#readFrom(at, offset);
   }
 
   take(): void {
@@ -121,6 +148,11 @@ class Pair {
     if (turn === null || expected === undefined) return;
     same(turn.lane, expected.lane, 'N1');
     same(turn.resumed, expected.resumed, 'N5');
+    for (const { offset, lane } of this.logs[expected.partition] as LogRecord[])
+      holds(
+        lane !== expected.lane || offset >= expected.offset || this.finished[expected.partition]?.has(offset) === true,
+        `N1: ${offset} of ${lane} comes before ${expected.offset}`,
+      );
     this.model.start(expected, turn.ticket.turn);
     this.tickets.set(expected, turn.ticket);
   }
@@ -155,8 +187,12 @@ class Pair {
     const orphans = this.lanes.assign(at, { epoch: ++this.epoch, commitOffset, progress });
     this.revoke(at, orphans);
     this.model.assign(at, commitOffset, this.finished[at] as Set<number>);
+    this.#readFrom(at, commitOffset);
+  }
+
+  #readFrom(at: number, from: number): void {
     const log = this.logs[at] as LogRecord[];
-    const position = log.findIndex(({ offset }) => offset >= commitOffset);
+    const position = log.findIndex(({ offset }) => offset >= from);
     this.positions[at] = position === -1 ? log.length : position;
   }
 
@@ -166,6 +202,8 @@ class Pair {
     same(counts.active, active, 'N3: active');
     same(counts.orphans, this.orphans.length, 'N8: orphans');
     same(counts.queued, all.length, 'N6: queued');
+    const passed = [...this.model.homes.values()].reduce((sum, home) => sum + home.passed.size, 0);
+    same(counts.passed, passed, 'N10: passed over');
     holds(active <= this.model.limits.maxActive, 'N3: more than maxActive');
     same(this.lanes.wakeAtMs, this.model.wakeAtMs(), 'N5: wakeAtMs');
     const busy = all.filter(({ state }) => state === 'active').map(({ partition: at, lane }) => `${at} ${lane}`);
@@ -205,7 +243,7 @@ class Pair {
   }
 }
 
-it('N1–N9: starts, queues, pauses and commits as the model does, whatever comes', () => {
+it('N1–N10: starts, queues, pauses and commits as the model does, whatever comes', () => {
   fc.assert(
     fc.property(limits, fc.array(command, { maxLength: 40, size: 'max' }), (bounds, commands) => {
       const pair = new Pair(bounds);
@@ -222,11 +260,14 @@ it('N1 N7: everything offered is started once and finished, and then all of it m
       for (const each of commands) pair.run(each);
       for (let at = 0; at < PARTITIONS; at++) pair.assign(at);
       const left = () => pair.logs.some((log, at) => log.length > (pair.positions[at] as number));
-      for (let round = 0; left() || pair.model.all.length > 0 || pair.orphans.length > 0; round++) {
+      const passed = () => pair.lanes.counts.passed > 0;
+      for (let round = 0; left() || passed() || pair.model.all.length > 0 || pair.orphans.length > 0; round++) {
         expect(round).toBeLessThan(2000);
-        for (let at = 0; at < PARTITIONS; at++)
+        for (let at = 0; at < PARTITIONS; at++) {
           if ((pair.positions[at] as number) < (pair.logs[at] as LogRecord[]).length)
-            pair.offer({ kind: 'offer', partition: at, lane: 0, gap: 0, bytes: 1 });
+            pair.offer({ kind: 'offer', partition: at, lane: 0, gap: 0, bytes: 1, mayPass: round % 3 === 0 });
+          pair.goBack(at);
+        }
         pair.take();
         pair.settle(round);
         pair.check();

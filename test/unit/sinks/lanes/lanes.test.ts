@@ -5,8 +5,11 @@ import { LANE_LIMITS, type LaneLimits, Lanes, type Turn } from '../../../../src/
 
 const FRESH = { epoch: 1, commitOffset: 0, progress: null };
 
+/** All one tenant may have, unless a story is about shares. */
+const GREEDY = { slotGreed: Number.POSITIVE_INFINITY, roomGreed: Number.POSITIVE_INFINITY };
+
 function lanesOf(limits: Partial<LaneLimits> = {}): Lanes<string> {
-  const lanes = new Lanes<string>({ ...LANE_LIMITS, ...limits });
+  const lanes = new Lanes<string>({ ...LANE_LIMITS, ...GREEDY, ...limits });
   lanes.assign(0, FRESH);
   return lanes;
 }
@@ -14,9 +17,11 @@ function lanesOf(limits: Partial<LaneLimits> = {}): Lanes<string> {
 /** One letter is one command of the lane of that name; offsets follow one another. */
 function offer(lanes: Lanes<string>, letters: string, from = 0, partition = 0): string[] {
   return [...letters].map((lane, index) =>
-    lanes.offer({ partition, offset: from + index, lane, value: `${lane}${from + index}`, bytes: 1 }),
+    lanes.offer({ ...ONE, partition, offset: from + index, lane, value: `${lane}${from + index}` }),
   );
 }
+
+const ONE = { tenantId: 't', bytes: 1 };
 
 function takeAll(lanes: Lanes<string>, nowMs = 0): Turn<string>[] {
   const turns: Turn<string>[] = [];
@@ -82,8 +87,8 @@ describe('lanes', () => {
     const offered = (limits: Partial<LaneLimits>, second: { lane: string; offset: number; bytes: number }) => {
       const lanes = lanesOf(limits);
       // The first is larger than allowed, but it is alone.
-      lanes.offer({ partition: 0, offset: 0, lane: 'a', value: '', bytes: 500 });
-      return lanes.offer({ partition: 0, value: '', ...second });
+      lanes.offer({ ...ONE, partition: 0, offset: 0, lane: 'a', value: '', bytes: 500 });
+      return lanes.offer({ ...ONE, partition: 0, value: '', ...second });
     };
     const next = { lane: 'b', offset: 1, bytes: 1 };
     expect(offered({ maxLanes: 1 }, next)).toBe('full');

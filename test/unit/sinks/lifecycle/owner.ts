@@ -14,7 +14,11 @@ import { newLife, step } from '../../../../src/sinks/lifecycle/step.ts';
 import { isConfirmed, LaneOrder } from '../../../../src/sinks/runner/lane-order.ts';
 import { CONFIG, PLACE_MS, type Record_, SESSION_MS, type World } from './world.ts';
 
-const LIMITS = { maxActive: 4, maxLanes: 3, maxQueued: 6, maxQueuedBytes: 1000, maxSpan: 1000, lowWater: 0.5 };
+const LIMITS = {
+  ...{ maxActive: 4, maxLanes: 3, maxQueued: 6, maxQueuedBytes: 1000, maxSpan: 1000, lowWater: 0.5 },
+  // All are one tenant's.
+  ...{ maxPassed: 0, slotGreed: Number.POSITIVE_INFINITY, roomGreed: Number.POSITIVE_INFINITY },
+};
 
 /** Of what is prepared ahead. */
 const NO_TURN = 0;
@@ -172,7 +176,7 @@ export class Owner {
       const offset = this.#position;
       const record = this.#world.log[offset] as Record_;
       if (record.isValid) {
-        const offer = { partition: 0, offset, lane: record.lane, value: record, bytes: 1 };
+        const offer = { partition: 0, offset, tenantId: 't', lane: record.lane, value: record, bytes: 1 };
         if (this.#lanes.offer(offer) === 'full') return;
       } else {
         const skipped = this.#lanes.skip(0, offset);
