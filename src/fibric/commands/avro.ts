@@ -6,7 +6,7 @@ import { COMMAND_FIELDS, DEFAULT_MODE, type WireCommand } from './command.ts';
 import { RECEIPT_FIELDS, type WireReceipt } from './receipt-fields.ts';
 
 /** Each raised by one whenever its schema changes; `schemas/history` keeps every version. */
-export const COMMAND_SCHEMA_VERSION = 2;
+export const COMMAND_SCHEMA_VERSION = 1;
 export const RECEIPT_SCHEMA_VERSION = 1;
 export const COMMAND_SCHEMA_NAME = `${NAMESPACE}.WriteCommand`;
 export const RECEIPT_SCHEMA_NAME = `${NAMESPACE}.WriteReceipt`;
@@ -19,7 +19,7 @@ export function commandSchema(): Schema {
     type: 'record',
     name: 'WriteCommand',
     namespace: NAMESPACE,
-    doc: 'A write that an operator asks for. Key of the record: the conversation id, or call:<id> for a call.',
+    doc: 'A write that an operator asks for. Key of the record: the conversation id, or call:<id> for a call without one.',
     fields: fields.map((field) => (field['name'] === 'mode' ? { ...field, default: DEFAULT_MODE } : field)),
   };
 }

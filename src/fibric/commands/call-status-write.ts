@@ -9,10 +9,9 @@ export type CallState = (typeof CALL_STATES)[number];
 const optional = <T extends z.ZodType>(schema: T) => schema.nullable().default(null);
 
 /**
- * The entity is the call, and so is the lane, whether or not a conversation is named. What is known of a call must be known in
- * one place: were the lane the conversation, a command that names it and one that does not would be in two partitions, each
- * with a ledger that has never heard of the other, and the call would be on the timeline twice. The price is that a call
- * does not wait for the other writes to its conversation, nor they for it; it writes a message of its own, never the conversation.
+ * The entity is the call; the lane is its conversation where it has one, so that it waits its turn among the other writes to
+ * it. A voice platform names the conversation in all commands of a call or in none: of one call in two lanes, two commands
+ * could be at work at the same time.
  */
 export const callStatusWrite = defineCommandType({
   capability: 'call.status.write',
@@ -22,7 +21,11 @@ export const callStatusWrite = defineCommandType({
     field('call_id', text, "The voice platform's id of the call; the external id of the message."),
     field('phone', nullable(text), "The customer's number, E.164. This or customer_id is needed."),
     field('customer_id', nullable(text), "Kustomer's id of the customer."),
-    field('conversation_id', nullable(text), 'Conversation the call belongs to; null makes a new conversation.'),
+    field(
+      'conversation_id',
+      nullable(text),
+      'Conversation the call belongs to, in all commands of a call or in none; null makes a new conversation.',
+    ),
     field('state', text, 'ringing, in_progress, completed, missed or voicemail.'),
     field('direction', text, 'in or out.'),
     field('from', nullable(text), 'Who called.'),
@@ -52,5 +55,5 @@ export const callStatusWrite = defineCommandType({
       message: 'is missing, and so is customer_id: one of them is needed',
     }),
   entityKey: ({ call_id }) => `call:${call_id}`,
-  laneKey: ({ call_id }) => `call:${call_id}`,
+  laneKey: ({ call_id, conversation_id }) => conversation_id ?? `call:${call_id}`,
 });

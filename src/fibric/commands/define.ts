@@ -17,10 +17,7 @@ export interface CommandTypeDefinition {
   readonly schema: z.ZodType;
   /** What it touches, `noun:id`: half of what makes one command the same as another, with the idempotency key. */
   readonly entityKey: (args: never) => string;
-  /**
-   * Commands of one lane run one after another. It is the key of the record, so a lane stays in one partition, and so does its
-   * ledger: commands of one entity must have one lane.
-   */
+  /** Commands of one lane run one after another. It is the key of the record, so a lane stays in one partition. */
   readonly laneKey: (args: never) => string;
 }
 

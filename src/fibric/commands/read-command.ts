@@ -161,7 +161,7 @@ function checkKeys(
     reader.complain(
       'key',
       'mismatch',
-      'of the record is not the lane of the arguments (conversation id; call:<id> for a call)',
+      'of the record is not the lane of the arguments (conversation id, or call:<id>)',
     );
   }
   return laneKey;

@@ -17,10 +17,10 @@ export function writeSubject(
 
 function laneOf(org: Org, path: string, id: string | undefined, body: unknown): string | null {
   const { notes, messages } = org.organisation;
-  const named =
-    path.endsWith('/messages') || path.startsWith('/v1/messages') ? externalIdOf(messages.get(id ?? ''), body) : null;
-  if (named !== null) return `message:${named}`;
   if (path.startsWith('/v1/conversations/:id')) return id ?? null;
+  const isMessage = path.endsWith('/messages') || path.startsWith('/v1/messages');
+  const named = isMessage ? externalIdOf(messages.get(id ?? ''), body) : null;
+  if (named !== null) return `message:${named}`;
   if (path === '/v1/notes/:id') return conversationOf(notes.get(id ?? ''));
   if (path === '/v1/messages/:id') return conversationOf(messages.get(id ?? ''));
   if (path !== '/v1/notes' && path !== '/v1/messages') return null;
@@ -29,7 +29,7 @@ function laneOf(org: Org, path: string, id: string | undefined, body: unknown): 
   return typeof customer === 'string' ? `customer:${customer}` : null;
 }
 
-/** One message is one thing, whichever conversation it is in, and whether or not it is there yet. */
+/** A message that nobody placed in a conversation is one thing, whether or not it is there yet. */
 function externalIdOf(message: Resource | undefined, body: unknown): string | null {
   return text(message?.attributes['externalId']) ?? text((Object(body) as { externalId?: unknown }).externalId);
 }

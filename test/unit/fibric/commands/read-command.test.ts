@@ -113,11 +113,11 @@ describe('a command', () => {
   it('touches what its arguments say and lies in their lane', () => {
     expect(problemsOf({ ...WIRE, entity_key: `conversation:${USER}` })).toEqual(['entity_key mismatch']);
     for (const key of [null, '', USER, 'call:CA-42']) expect(problemsOf(WIRE, key)).toEqual(['key mismatch']);
-    // A call lies in its own lane, whether or not it names a conversation: its ledger must be in one partition.
-    for (const conversation_id of [CONVERSATION, null]) {
-      expect(problemsOf(call({ conversation_id }), CALL_KEY)).toEqual([]);
-      expect(problemsOf(call({ conversation_id }), CONVERSATION)).toEqual(['key mismatch']);
-    }
+    // A call waits its turn in the conversation it names, and has a lane of its own without one.
+    expect(problemsOf(call({ conversation_id: CONVERSATION }), CONVERSATION)).toEqual([]);
+    expect(problemsOf(call({ conversation_id: CONVERSATION }), CALL_KEY)).toEqual(['key mismatch']);
+    expect(problemsOf(call({ conversation_id: null }), CALL_KEY)).toEqual([]);
+    expect(problemsOf(call({ conversation_id: null }), CONVERSATION)).toEqual(['key mismatch']);
   });
 
   it('is refused with an unknown capability, or arguments of another', () => {

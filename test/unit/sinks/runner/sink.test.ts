@@ -88,25 +88,27 @@ describe('a live command', () => {
     expect(written).toContain('POST /v1/conversations/:id/messages');
   });
 
-  it('of one call has one ledger, whether or not it names the conversation', async () => {
-    const { house, org, conversation, receipts } = await setUp();
+  it('of a call waits its turn in the conversation it names', async () => {
+    const { house, org, conversation, note, receipts } = await setUp();
     const customer_id = conversation.relationships['customer']?.data?.id;
-    const call = { call_id: 'CA-1', customer_id, state: 'completed', direction: 'in' };
-    const named = { ...call, conversation_id: conversation.id };
-    const capability = 'call.status.write';
+    const args = {
+      call_id: 'CA-1',
+      customer_id,
+      conversation_id: conversation.id,
+      state: 'completed',
+      direction: 'in',
+    };
+    const call = { capability: 'call.status.write', args, idempotencyKey: 'k' } as const;
+    expect(String(house.command(call).key)).toBe(conversation.id);
     await house.start();
-    await house.send(
-      house.command({ capability, args: named, idempotencyKey: 'k' }),
-      house.command({ capability, args: named, idempotencyKey: 'k' }),
-      house.command({ capability, args: call, idempotencyKey: 'k' }),
-    );
+    await house.send(house.command(note), house.command(call), house.command(call));
     const all = await receipts(3);
-    expect(all.map(({ outcome, error }) => error?.code ?? outcome)).toEqual([
-      'applied',
-      'deduplicated',
-      'idempotency_conflict',
+    expect(all.map(({ outcome }) => outcome)).toEqual(['applied', 'applied', 'deduplicated']);
+    expect(org.writes.list().map(({ operation }) => operation)).toEqual([
+      'POST /v1/conversations/:id/notes',
+      'POST /v1/conversations/:id/messages',
     ]);
-    expect(org.writes.count).toBe(1);
+    expect(org.writes.overlapCount).toBe(0);
   });
 
   it('that its action declines was allowed all the same: the receipt says both', async () => {
