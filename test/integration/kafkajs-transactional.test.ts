@@ -151,6 +151,32 @@ describe('KafkaJS transactions', () => {
     expect(durationsMs[20]).toBeLessThan(150);
   });
 
+  it('coordinators are asked for once, and again when one says that it is none any more', async () => {
+    const { log, options, transaction, committed } = await setUp();
+    const { faults, holder } = await faultyHolder(options);
+    let asked = 0;
+    let refused = 0;
+    const count = (apiKey: number): Fate => {
+      if (apiKey === API.findCoordinator) asked += 1;
+      return 'pass';
+    };
+    faults.decide(count);
+    for (let offset = 1; offset <= 10; offset += 1) await holder.commit(transaction(`value ${offset}`, offset));
+    expect(asked).toBeLessThanOrEqual(1); // that of the group; that of transactions is known from the opening
+    faults.decide((apiKey) => {
+      if (apiKey !== API.addOffsetsToTransaction || refused > 0) return count(apiKey);
+      refused += 1;
+      return { error: ERROR.notCoordinator, at: 4 };
+    });
+    const before = asked;
+    await holder.commit(transaction('moved', 11));
+    expect(refused).toBe(1);
+    expect(asked).toBeGreaterThan(before);
+    faults.decide(() => 'pass');
+    await log.transactional(options); // what is committed can be read for certain only after a fence
+    expect(await committed()).toBe(11);
+  });
+
   it('coordinators that are not there yet, as on a fresh broker, are waited for', async () => {
     const { options, transaction } = await setUp();
     const faults = brokerFaults();

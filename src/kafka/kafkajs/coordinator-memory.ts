@@ -3,8 +3,10 @@
  * transaction of five requests; it is asked once here, and again after anything has failed (see quirks.ts).
  *
  * M1 an answer is kept until a step of the producer rejects, or its broker cannot be found: nobody stays with a coordinator
- *    that is not one any more
+ *    that is not one any more. That the last transaction's markers are still being written is no reason: only who
+ *    coordinates says so, and between small transactions it is routine
  */
+import { isProtocolError } from './failures.ts';
 
 /** As much of KafkaJS's cluster as there is to know here; the rest is passed on. */
 export interface Coordinating {
@@ -58,7 +60,7 @@ function forgetting(step: unknown, found: Map<string, number>): unknown {
     try {
       return await (step as (...given: unknown[]) => Promise<unknown>)(...given);
     } catch (error) {
-      found.clear();
+      if (!isProtocolError(error, 'CONCURRENT_TRANSACTIONS')) found.clear();
       throw error;
     }
   };

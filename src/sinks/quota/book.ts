@@ -114,7 +114,7 @@ export async function openQuotaBook(options: QuotaBookOptions): Promise<QuotaBoo
 }
 
 /** A place that waits this much longer for company saves two requests for each that has none. */
-const GATHER_MS = 4;
+const GATHER_MS = 2;
 const FORGET_LOOKS = 100;
 const REFOLLOW_MS = 1000;
 /** How late a deadline may be noticed. */

@@ -62,6 +62,15 @@ it('M1: asks again after a step has failed, with the error told as it was', asyn
   expect(asked).toEqual(['0 a', '0 a']);
 });
 
+it('M1: stays with who says that it is still busy with the last transaction', async () => {
+  const { steps, asked, fail } = producer();
+  fail(Object.assign(new Error('busy'), { type: 'CONCURRENT_TRANSACTIONS' }));
+  await expect(steps.sendOffsets('a')).rejects.toThrow('busy');
+  fail(undefined);
+  await steps.sendOffsets('a');
+  expect(asked).toEqual(['0 a']);
+});
+
 it('M1: asks again when the broker is there no more', async () => {
   const { steps, asked, move, leave } = producer();
   await steps.sendOffsets('a');
