@@ -525,7 +525,8 @@ export class PartitionSink {
   #finish(atWork: AtWork, { change, receipt }: Effect<'finish'>): void {
     this.#works.delete(atWork.ticket.offset);
     this.#leavePlace(atWork.ticket.offset);
-    const afterwards = atWork.place.atEnd(atWork.life.attempts);
+    // What is held asks once more, under the same name, when it is approved.
+    const afterwards = receipt === null ? undefined : atWork.place.atEnd(atWork.life.attempts);
     if (afterwards !== undefined) this.#outbox.stage({ afterwards });
     // Before the lane goes on, and before the progress says so.
     if (receipt !== null) this.#stageReceipt(this.#receiptOf(atWork, receipt), change);

@@ -152,6 +152,26 @@ const lastWriteMs = (house: SinkHouse) =>
   Math.max(...house.receipts.map(({ timings }) => Date.parse(timings.last_sent_at ?? '1970')));
 
 describe('a place', () => {
+  /** Given back, it was had by nobody any more: an approval asks under the name of what was held. */
+  it('of a command that is held after all is there for its approval', async () => {
+    const { house, org, log, api, note, receipts } = await setUp(limited(100));
+    const waiting = await openHouseWaiting(log, house);
+    const fault = { kind: 'timeout', method: 'POST', path: '/v1/conversations/*/notes', when: 'before', count: 1 };
+    await api('POST', '/_simulator/faults', { org: 'acme', requests: [fault] });
+    await house.start();
+    const [conversation] = [...org.organisation.conversations.values()];
+    const args = (body: string) => ({ args: { conversation_id: conversation?.id, body } });
+    await house.send(note(args('One.')), note(args('Two.')));
+    await waitFor(() => org.writes.underWay === 1, { message: 'the note that has no effect', everyMs: 1 });
+    house.apply(limited(100, 'require_confirmation'));
+    const held = await waitingOnes(waiting, 2);
+    house.apply(limited(100));
+    await house.send(...held.map((one) => answerOf(house, one, 'approve')));
+    expect(codes(await receipts(2))).toEqual(times(2, 'applied'));
+    expect(org.writes.count).toBe(2);
+    await waiting.close();
+  });
+
   it('is kept over the attempts of one command', async () => {
     const { house, api, org, note, receipts } = await setUp(limited(2));
     const busy = { method: 'POST', path: '/v1/conversations/*/notes', kind: 'status', status: 409, count: 3 };
