@@ -46,7 +46,7 @@ describe('connection webhook create', () => {
     expect(only().name).toBe(`Fibric prod (${ID})`);
     expect(one.connection()).toMatchObject({ webhookId: only().id, previousWebhookId: null });
     expect(tokens()).toEqual([only().token]);
-    expect((await run('list')).out[1]).toMatch(/ yes +1m +- +own +1 /);
+    expect((await run('list')).out[1]).toMatch(/ yes +60s +- +own +1 /);
   });
 
   it('again does nothing; the address may come from PUBLIC_URL', async () => {
