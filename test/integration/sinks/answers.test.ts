@@ -114,7 +114,11 @@ it('a command of unknown outcome is listed, and applied once when a person says 
   await house.start();
   const topic = house.names.commands;
   const encode = house.encode.bind(house);
-  const resend = composeResend(parked, { commandId: 'cmd-again', nowMs: Date.now() }, { topic, encode, mac: ANSWER_MAC });
+  const resend = composeResend(
+    parked,
+    { commandId: 'cmd-again', nowMs: Date.now() },
+    { topic, encode, mac: ANSWER_MAC },
+  );
   await house.send(answerOf(house, parked, 'not_applied'), resend);
   const [, applied] = await receipts(2);
   expect(applied).toMatchObject({ command_id: 'cmd-again', idempotency_key: 'k', outcome: 'applied', attempts: 1 });
