@@ -108,7 +108,9 @@ export async function stateOf(site: WallSite, far: Inventory, callerId: string):
   for (const { key, value } of await recordsOf(log, names.control)) {
     const [name, text] = [key?.toString() ?? '', value?.toString() ?? ''];
     const isCallers = name.split('/')[1] === callerId || text.includes(`"tenant_id":"${callerId}"`);
-    if (name in documents || (name.includes('/') && text !== '' && !isCallers)) documents[name] = text;
+    if (!(name in documents) && (!name.includes('/') || text === '' || isCallers)) continue;
+    // Its own last use is written down by the sweep, a while after it.
+    documents[name] = text.replace(/"last_used_at_ms":(?:\d+|null)/, '');
   }
   const ends: Record<string, number> = {};
   // Nobody but the API writes here, and it writes to these for nobody.
