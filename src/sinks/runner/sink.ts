@@ -8,7 +8,8 @@ import { LANE_LIMITS, Lanes } from '../lanes.ts';
 import { LEDGER_RETENTION_MS } from '../ledger/retention.ts';
 import { LIFECYCLE_DEFAULTS } from '../lifecycle/config.ts';
 import { CustomerPace, PACE_LIMITS } from '../pace/customer-pace.ts';
-import { type LaneWork, PartitionSink, type Shared } from './partition-sink.ts';
+import type { LaneWork, Shared } from './partition.ts';
+import { PartitionSink } from './partition-sink.ts';
 import type { SinkDeps, SinkSettings } from './ports.ts';
 
 export const SINK_DEFAULTS: SinkSettings = {
