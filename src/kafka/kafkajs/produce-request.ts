@@ -128,6 +128,9 @@ export function encodePacked({ acks, timeout, topicData }: ProduceArguments): En
 const BATCH_HEAD_BYTES = 61;
 const MAGIC = 2;
 const ZSTD = 4;
+const UNCOMPRESSED = 0;
+/** Below this a context for compressing costs more than it saves. */
+const MIN_COMPRESSED_BYTES = 2048;
 /** What the CRC covers starts at the attributes. */
 const CRC_FROM = 21;
 const ZSTD_OPTIONS = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
@@ -161,14 +164,15 @@ export function recordBatch({ bytes, frames }: PackedRecords): Buffer {
     bytes.copy(scratch, at, tail, tail + tailBytes);
     at += tailBytes;
   }
-  const records = zstdCompressSync(scratch.subarray(0, at), ZSTD_OPTIONS);
+  const isSmall = at < MIN_COMPRESSED_BYTES;
+  const records = isSmall ? scratch.subarray(0, at) : zstdCompressSync(scratch.subarray(0, at), ZSTD_OPTIONS);
 
   const batch = Buffer.allocUnsafe(BATCH_HEAD_BYTES + records.length);
   batch.writeBigInt64BE(0n, 0); // base offset: the broker's to give
   batch.writeInt32BE(batch.length - 12, 8);
   batch.writeInt32BE(0, 12); // partition leader epoch
   batch.writeInt8(MAGIC, 16);
-  batch.writeInt16BE(ZSTD, CRC_FROM);
+  batch.writeInt16BE(isSmall ? UNCOMPRESSED : ZSTD, CRC_FROM);
   batch.writeInt32BE(frames.length - 1, 23);
   batch.writeBigInt64BE(BigInt(firstMs), 27);
   batch.writeBigInt64BE(BigInt(maxMs), 35);
