@@ -20,6 +20,8 @@ import type { Actors, Stage } from './stage.ts';
 export const ACTING_TENANT = 't_acting';
 const OPERATOR = 'triage-analyst';
 const RETRIES = 20;
+/** Exit code of `fibric` where policy refuses. */
+const BLOCK = 6;
 
 /** As the connect guide prints it. */
 const POLICY = `# governs writes back into Kustomer. default is deny.
@@ -250,9 +252,6 @@ class Act {
     return { ok: problems.length === 0, applied, deduplicated, blocked, problems };
   }
 }
-
-/** Exit code of `fibric`. */
-const BLOCK = 6;
 
 /** Each key that was applied is one write, and there is no other write. Pure. */
 export function disagreements(receipts: readonly WireReceipt[], truth: readonly AppliedWrite[]): readonly string[] {

@@ -15,7 +15,7 @@ import type { Organisation } from '../../../src/simulator/model/organisation.ts'
 import type { Org } from '../../../src/simulator/org.ts';
 import { createSimulator } from '../../../src/simulator/server.ts';
 import { freePort } from '../../support/free-port.ts';
-import { Installation, type Serving } from '../../support/installation.ts';
+import { Installation, readiness, type Serving } from '../../support/installation.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
 export interface Typed {
@@ -149,14 +149,16 @@ export class GuideHouse {
     };
   }
 
-  /** Waits, and says in the failure what the service has complained of. */
+  /** Waits, and says in the failure what the service has complained of, how it is, and what there is to be seen. */
   async until(holds: () => boolean, what: string, { deadlineMs = 15_000 } = {}): Promise<void> {
-    await waitFor(holds, { message: what, deadlineMs }).catch((error: unknown) => {
+    await waitFor(holds, { message: what, deadlineMs }).catch(async (error: unknown) => {
+      const there = await this.type('fibric events ls --since 1h --limit 100');
+      const health = JSON.stringify(await readiness(this.serving.url));
       const complaints = this.serving.process
         .output()
         .split('\n')
         .filter((line) => /"level":(?:"(?:warn|error|fatal)"|[4-6]0)/.test(line));
-      throw new Error(`${String(error)}\n${complaints.slice(-20).join('\n')}\n${this.#seen.slice(-3000)}`);
+      throw new Error(`${String(error)}\n${complaints.slice(-20).join('\n')}\n${health}\n${there.text}`);
     });
   }
 
