@@ -10,6 +10,7 @@
  * E3 It ends when the service stops or the token has lost its right, soon and with a comment that says so.
  * E4 The place it begins at is told at once. Silence is broken every KEEP_ALIVE_MS, and where records went by that do not
  *    match, the place moves on with it.
+ * E5 Who asks for what comes from now on gets what came after asking, however long it takes to open the topic.
  */
 import { Readable } from 'node:stream';
 import type { Clock } from '../../base/clock.ts';
@@ -53,12 +54,15 @@ const BEGINNING: Positions = [0];
 const TURN_RECORDS = 500;
 
 export function eventStream<T, R>(shelf: Shelf<T, R>, request: StreamRequest<T>): Readable {
-  return Readable.from(frames(shelf, request), { objectMode: false, highWaterMark: HIGH_WATER_BYTES });
+  return Readable.from(frames(shelf, request, request.clock.nowMs()), {
+    objectMode: false,
+    highWaterMark: HIGH_WATER_BYTES,
+  });
 }
 
 type Ending = 'stopping' | 'revoked' | 'over';
 
-async function* frames<T, R>(shelf: Shelf<T, R>, request: StreamRequest<T>): AsyncGenerator<string> {
+async function* frames<T, R>(shelf: Shelf<T, R>, request: StreamRequest<T>, askedAtMs: number): AsyncGenerator<string> {
   const over = new AbortController();
   const watch = new Watch(request, over.signal);
   let place: Positions | StreamStart = request.start;
@@ -83,7 +87,7 @@ async function* frames<T, R>(shelf: Shelf<T, R>, request: StreamRequest<T>): Asy
       try {
         const start: Positions | StreamStart = place;
         const from: Positions | undefined = isStart(start)
-          ? yield* patiently(watch, () => positionsOf(start, lease))
+          ? yield* patiently(watch, () => positionsOf(start, lease, askedAtMs))
           : start;
         if (from === undefined) break;
         const { positions, isDone }: Pumped = yield* pump(shelf, request, { lease, watch, from });
@@ -178,10 +182,14 @@ function isStart(place: Positions | StreamStart): place is StreamStart {
   return 'kind' in place;
 }
 
-async function positionsOf(start: StreamStart, { view }: Lease): Promise<Positions> {
+async function positionsOf(start: StreamStart, { view }: Lease, askedAtMs: number): Promise<Positions> {
   if (start.kind === 'since') return view.since(start.sinceMs);
   const { highs, ends } = await view.bounds();
-  if (start.kind === 'now') return ends;
+  if (start.kind === 'now') {
+    // E5. A clock that is behind ours moves nothing: then it is the end.
+    const since = await view.since(askedAtMs + 1);
+    return ends.map((end, partition) => Math.min(end, since[partition] ?? end));
+  }
   // A cursor of a topic that was made anew lies beyond its end.
   return start.positions.map((offset, partition) => Math.min(offset, highs[partition] ?? 0));
 }

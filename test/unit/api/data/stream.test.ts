@@ -92,6 +92,28 @@ describe('a stream in virtual time', () => {
     expect(heard.text.slice(before)).toBe(': keep-alive\n\n: keep-alive\n\n');
   });
 
+  it('E5 begins when it was asked for, though the topic takes its time to open', async () => {
+    const house = await openTopicHouse({ partitions: 2 });
+    await house.append([{ partition: 0, text: 'before' }]);
+    await house.clock.advance(1000);
+    const opening = Promise.withResolvers<void>();
+    const lease = async (topic: string) => {
+      await opening.promise;
+      return house.views.lease(topic);
+    };
+    const { events } = listen({ house: { ...house, views: { lease } as TopicHouse['views'] } });
+    await house.clock.advance(5000);
+    await house.append([
+      { partition: 0, text: 'meanwhile' },
+      { partition: 1, text: 'there too' },
+    ]);
+    opening.resolve();
+    await house.clock.advance(1000);
+    await house.append([{ partition: 1, text: 'after' }]);
+    await house.clock.advance(1000);
+    expect(events().map(({ text }) => text)).toEqual(['meanwhile', 'there too', 'after']);
+  });
+
   it('E3 ends within seconds once the token is no longer valid, and says so', async () => {
     const house = await openTopicHouse({ partitions: 1 });
     let live = true;
