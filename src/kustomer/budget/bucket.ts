@@ -99,13 +99,26 @@ export function take(bucket: Bucket, nowMs: number): Bucket {
 /** How a call ended: `answered`, `unanswered` (it may have been counted, or may be later) or `not_sent`. */
 export type Ending = 'answered' | 'unanswered' | 'not_sent';
 
-export function end(bucket: Bucket, ending: Ending, nowMs: number): Bucket {
-  const open = bucket.open - 1;
-  // The pace too: else a storm of refused connections would keep the lower lanes waiting long after it.
-  if (ending === 'not_sent') return { ...bucket, open, paceMs: bucket.paceMs - interval(bucket.limit) };
-  const exactMs = nowMs + WINDOW_MS + GUARD_MS + (ending === 'unanswered' ? UNANSWERED_MS : 0);
-  const freeAtMs = Math.ceil(exactMs / TICK_MS) * TICK_MS;
-  return { ...bucket, open, held: withSlot(bucket.held, freeAtMs), heldCount: bucket.heldCount + 1 };
+export interface Ended {
+  readonly ending: Ending;
+  readonly atMs: number;
+}
+
+/** Calls that ended: all in one go, since a whole lease comes back at once. */
+export function end(bucket: Bucket, ends: readonly Ended[]): Bucket {
+  const held = [...bucket.held];
+  let { paceMs, heldCount } = bucket;
+  for (const { ending, atMs } of ends) {
+    if (ending === 'not_sent') {
+      // The pace too: else a storm of refused connections would keep the lower lanes waiting long after it.
+      paceMs -= interval(bucket.limit);
+      continue;
+    }
+    const exactMs = atMs + WINDOW_MS + GUARD_MS + (ending === 'unanswered' ? UNANSWERED_MS : 0);
+    addSlot(held, Math.ceil(exactMs / TICK_MS) * TICK_MS);
+    heldCount += 1;
+  }
+  return { ...bucket, open: bucket.open - ends.length, held, heldCount, paceMs };
 }
 
 export function withLimit(bucket: Bucket, limit: number): Bucket {
@@ -126,12 +139,10 @@ function freedAt(bucket: Bucket, wanted: number): number | null {
 }
 
 /** Nearly always at the end; calls without an answer are released a little out of order. */
-function withSlot(held: readonly Held[], freeAtMs: number): readonly Held[] {
+function addSlot(held: Held[], freeAtMs: number): void {
   let at = held.length;
   while (at > 0 && (held[at - 1] as Held).freeAtMs > freeAtMs) at -= 1;
   const before = held[at - 1];
-  if (before?.freeAtMs === freeAtMs) {
-    return held.with(at - 1, { freeAtMs, count: before.count + 1 });
-  }
-  return held.toSpliced(at, 0, { freeAtMs, count: 1 });
+  if (before?.freeAtMs === freeAtMs) held[at - 1] = { freeAtMs, count: before.count + 1 };
+  else held.splice(at, 0, { freeAtMs, count: 1 });
 }

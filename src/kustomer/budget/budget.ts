@@ -16,6 +16,7 @@
  */
 import {
   type Bucket,
+  type Ended,
   type Ending,
   elapse,
   emptyBucket,
@@ -131,21 +132,40 @@ export interface BudgetRequest {
 }
 
 /** Asks for one call. With a grant the call must be started at once, and its end told by `observe` or `settle`. */
-export function request(before: BudgetState, { lane, kind, nowMs }: BudgetRequest): BudgetAnswer {
-  const state = advance(before, nowMs);
-  const refused = refusal(state, lane, kind);
-  if (refused !== null) return { state, ...refused };
-  const grant: Grant = { grantId: state.nextGrantId, kind, lane, grantedAtMs: state.nowMs };
-  const granted = {
-    ...state,
-    writes: lane === LANES[0] ? noteWrite(state.writes, state.nowMs) : state.writes,
-    nextGrantId: state.nextGrantId + 1,
-    open: [...state.open, grant],
-    calls: take(state.calls, state.nowMs),
-    searches: kind === 'search' ? take(state.searches, state.nowMs) : state.searches,
-    lastGrantAtMs: state.nowMs,
-  };
-  return { state: granted, grant };
+export function request(before: BudgetState, ask: BudgetRequest): BudgetAnswer {
+  const { state, grants, refused } = requestMany(before, { ...ask, count: 1 });
+  const [grant] = grants;
+  if (grant !== undefined) return { state, grant };
+  if (refused === null) throw new TypeError('Neither granted nor refused');
+  return { state, ...refused };
+}
+
+/** So many calls, one after another until one is refused. */
+export function requestMany(
+  before: BudgetState,
+  { lane, kind, nowMs, count }: BudgetRequest & { readonly count: number },
+): { readonly state: BudgetState; readonly grants: readonly Grant[]; readonly refused: Refusal | null } {
+  const advanced = advance(before, nowMs);
+  const open = [...advanced.open]; // grows under the states below, which nobody sees before it is done
+  const grants: Grant[] = [];
+  let state: BudgetState = { ...advanced, open };
+  let refused: Refusal | null = null;
+  while (grants.length < count) {
+    refused = refusal(state, lane, kind);
+    if (refused !== null) break;
+    const grant: Grant = { grantId: state.nextGrantId, kind, lane, grantedAtMs: state.nowMs };
+    grants.push(grant);
+    open.push(grant);
+    state = {
+      ...state,
+      writes: lane === LANES[0] ? noteWrite(state.writes, state.nowMs) : state.writes,
+      nextGrantId: state.nextGrantId + 1,
+      calls: take(state.calls, state.nowMs),
+      searches: kind === 'search' ? take(state.searches, state.nowMs) : state.searches,
+      lastGrantAtMs: state.nowMs,
+    };
+  }
+  return { state, grants, refused };
 }
 
 function noteWrite({ perMs, atMs }: WriteRate, nowMs: number): WriteRate {
@@ -163,7 +183,7 @@ function writesUntil({ writes, nowMs, calls }: BudgetState, endsAtMs: number): n
   return Math.floor(Math.min(wanted, MOST_KEPT_FOR_WRITES * calls.limit));
 }
 
-type Refusal = { readonly waitUntilMs: number; readonly reason: WaitReason };
+export type Refusal = { readonly waitUntilMs: number; readonly reason: WaitReason };
 
 function refusal(state: BudgetState, lane: Lane, kind: CallKind): Refusal | null {
   const { nowMs, pause, window } = state;
@@ -176,8 +196,10 @@ function refusal(state: BudgetState, lane: Lane, kind: CallKind): Refusal | null
       return { waitUntilMs: nowMs + RECHECK_MS, reason: 'trial' };
     }
   }
-  const inHand = state.config.lendsAhead ? state.open.filter((grant) => grant.lane === LANES[0]).length : 0;
-  const kept = Math.max(0, reserveOf(state.calls.limit, lane) - inHand);
+  const reserve = reserveOf(state.calls.limit, lane);
+  const lendsAhead = reserve > 0 && state.config.lendsAhead;
+  const inHand = lendsAhead ? state.open.filter((grant) => grant.lane === LANES[0]).length : 0;
+  const kept = Math.max(0, reserve - inHand);
   const keptInWindow = window === null || lane === LANES[0] ? 0 : Math.max(kept, writesUntil(state, window.endsAtMs));
   if (window !== null && leftInWindow(window, state.open.length) - keptInWindow < 1) {
     if (window.resetEpochS !== null) return { waitUntilMs: window.endsAtMs + RESET_SLACK_MS, reason: 'window_empty' };
@@ -235,23 +257,29 @@ export interface Settlement {
   readonly grant: Pick<Grant, 'grantId'>;
   readonly ending: Ending;
   readonly nowMs: number;
-  /** When it ended, if that is known to be earlier: never later than it was known to us. */
+  /** When it ended, if that is known to be earlier than now. */
   readonly endedAtMs?: number;
 }
 
 /** A call ended: `not_sent` gives its slot back at once. */
-export function settle(before: BudgetState, { grant, ending, nowMs, endedAtMs }: Settlement): BudgetState {
-  const state = advance(before, nowMs);
-  return close(state, grant, ending, Math.min(endedAtMs ?? state.nowMs, state.nowMs));
+export function settle(
+  before: BudgetState,
+  { grant, ending, nowMs, endedAtMs = Number.POSITIVE_INFINITY }: Settlement,
+): BudgetState {
+  return settleAll(before, new Map([[grant.grantId, { ending, endedAtMs }]]), nowMs);
 }
 
-/**
- * A call of which nothing will be heard any more, though the server may count it yet: its slot is taken for as long as if it
- * were left open, and there is no more to remember of it.
- */
-export function lapse(state: BudgetState, { grantId }: Settlement['grant']): BudgetState {
-  const grant = state.open.find((open) => open.grantId === grantId);
-  return grant === undefined ? state : close(state, grant, 'unanswered', grant.grantedAtMs + state.config.maxOpenMs);
+export type End =
+  | { readonly ending: Ending; readonly endedAtMs: number }
+  /**
+   * Nothing will be heard of it any more, though the server may count it yet: its slot is taken for as long as if it were left
+   * open, and there is no more to remember of it.
+   */
+  | 'lapsed';
+
+/** Calls that ended, by grant. */
+export function settleAll(before: BudgetState, ends: ReadonlyMap<number, End>, nowMs: number): BudgetState {
+  return close(advance(before, nowMs), ends);
 }
 
 function learn(state: BudgetState, { grantId, kind }: Answer['grant'], facts: RateFacts): BudgetState {
@@ -275,17 +303,35 @@ function learn(state: BudgetState, { grantId, kind }: Answer['grant'], facts: Ra
   };
 }
 
-function close(state: BudgetState, { grantId }: Settlement['grant'], ending: Ending, endedAtMs: number): BudgetState {
-  const grant = state.open.find((open) => open.grantId === grantId);
-  if (grant === undefined) return state;
-  const { window } = state;
+function close(state: BudgetState, ends: ReadonlyMap<number, End>): BudgetState {
+  const open: Grant[] = [];
+  const calls: Ended[] = [];
+  const searches: Ended[] = [];
+  let { window } = state;
+  for (const grant of state.open) {
+    const end = ends.get(grant.grantId);
+    if (end === undefined) {
+      open.push(grant);
+      continue;
+    }
+    const ended = endedOf(state, grant, end);
+    calls.push(ended);
+    if (grant.kind === 'search') searches.push(ended);
+    if (window !== null && ended.ending === 'unanswered') window = callUntold(window, state.nextGrantId);
+  }
+  if (calls.length === 0) return state;
   return {
     ...state,
-    open: state.open.filter((open) => open !== grant),
-    calls: end(state.calls, ending, endedAtMs),
-    searches: grant.kind === 'search' ? end(state.searches, ending, endedAtMs) : state.searches,
-    window: window !== null && ending === 'unanswered' ? callUntold(window, state.nextGrantId) : window,
+    open,
+    calls: end(state.calls, calls),
+    searches: searches.length > 0 ? end(state.searches, searches) : state.searches,
+    window,
   };
+}
+
+function endedOf({ nowMs, config }: BudgetState, { grantedAtMs }: Grant, end: End): Ended {
+  if (end === 'lapsed') return { ending: 'unanswered', atMs: grantedAtMs + config.maxOpenMs };
+  return { ending: end.ending, atMs: Math.min(end.endedAtMs, nowMs) };
 }
 
 /** To this moment: what has come to its end, or lapsed, is let go. */
@@ -299,10 +345,7 @@ export function advance(before: BudgetState, nowMs: number): BudgetState {
   };
   const lost = state.open.filter(({ grantedAtMs }) => now - grantedAtMs > maxOpenMs);
   // As of when they were lost, not of when we look.
-  const closed = lost.reduce(
-    (current, grant) => close(current, grant, 'unanswered', grant.grantedAtMs + maxOpenMs),
-    state,
-  );
+  const closed = lost.length === 0 ? state : close(state, new Map(lost.map(({ grantId }) => [grantId, 'lapsed'])));
   return { ...closed, calls: elapse(closed.calls, now), searches: elapse(closed.searches, now) };
 }
 

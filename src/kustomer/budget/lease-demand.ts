@@ -81,18 +81,23 @@ function missing(
   look: (atMs: number) => void,
 ): number {
   if (waiting + store === 0) return 0;
-  const mine = holder.held.filter((lease) => lease.lane === lane && lease.kind === kind && lease.free.length > 0);
-  const free = (untilMs: number): number =>
-    mine.reduce((sum, lease) => sum + (untilMs < lease.startUntilMs ? lease.free.length : 0), 0);
-  const lasting = free(nowMs + RENEW_BEFORE_MS);
-  if (store > 0) for (const { startUntilMs } of mine) look(startUntilMs - RENEW_BEFORE_MS);
-  const asked = holder.asked
-    .filter(({ atMs }) => nowMs - atMs < REASK_MS)
-    .flatMap(({ wants }) => wants.filter((want) => want.lane === lane && want.kind === kind))
-    .reduce((sum, want) => sum + want.count, 0);
+  // No arrays in between: this runs with every call, and with its end.
+  let free = 0;
+  let lasting = 0;
+  for (const lease of holder.held) {
+    if (lease.lane !== lane || lease.kind !== kind || lease.free.length === 0) continue;
+    if (nowMs < lease.startUntilMs) free += lease.free.length;
+    if (nowMs + RENEW_BEFORE_MS < lease.startUntilMs) lasting += lease.free.length;
+    if (store > 0) look(lease.startUntilMs - RENEW_BEFORE_MS);
+  }
+  let asked = 0;
+  for (const { atMs, wants } of holder.asked) {
+    if (nowMs - atMs >= REASK_MS) continue;
+    for (const want of wants) if (want.lane === lane && want.kind === kind) asked += want.count;
+  }
   const isLow = store <= REPLACED_ONE_BY_ONE || 2 * lasting < store;
   const short = isLow ? Math.max(0, store - lasting) : 0;
-  return Math.max(0, waiting + short - (waiting > 0 ? free(nowMs) : 0) - asked);
+  return Math.max(0, waiting + short - (waiting > 0 ? free : 0) - asked);
 }
 
 /** Calls of a fifth of a second, so that several processes may hold it; none while a pause lets one call through. */
@@ -109,12 +114,13 @@ function hasNews(holder: LeaseHolder, nowMs: number, look: (atMs: number) => voi
   if (urgent) return true;
   const due = dueAt(holder, nowMs);
   if (due.length > 0 && pausing) return true;
-  const sinceMs = Math.min(
-    ...due.map(({ ended, free, startUntilMs }) =>
-      free.length > 0 ? startUntilMs : Math.max(...ended.map(([, atMs]) => atMs)),
-    ),
-    ...holder.heard.map(({ atMs }) => atMs),
-  );
+  let sinceMs = Number.POSITIVE_INFINITY;
+  for (const { ended, free, startUntilMs } of due) {
+    let overAtMs = free.length > 0 ? startUntilMs : Number.NEGATIVE_INFINITY;
+    if (free.length === 0) for (const [, atMs] of ended) overAtMs = Math.max(overAtMs, atMs);
+    sinceMs = Math.min(sinceMs, overAtMs);
+  }
+  for (const { atMs } of holder.heard) sinceMs = Math.min(sinceMs, atMs);
   for (const { startUntilMs } of holder.held) look(startUntilMs);
   if (!Number.isFinite(sinceMs)) return due.length > 0;
   look(sinceMs + RETURN_AFTER_MS);

@@ -23,12 +23,12 @@ import {
   advance,
   type BudgetConfig,
   type BudgetState,
+  type End,
   type Grant,
   hear,
   initialBudget,
-  lapse,
-  request,
-  settle,
+  requestMany,
+  settleAll,
 } from './budget.ts';
 import { CALL_KINDS, LANES } from './lanes.ts';
 import { LEASE_TIMES, type Lease, type LeaseAnswer, type LeaseMessage, type LeaseTimes } from './lease-forms.ts';
@@ -79,20 +79,19 @@ export function receive(before: Lender, messages: readonly LeaseMessage[], nowMs
 
 function listen(before: Lender, { borrower, returns, heard }: LeaseMessage, nowMs: number): Lender {
   let { budget, leases } = before;
+  const ends = new Map<number, End>();
   for (const { leaseId, ended, lapsing } of returns) {
     const lease = leases.find((lent) => lent.leaseId === leaseId && lent.borrower === borrower);
     if (lease === undefined || lease.lapsing !== null) continue;
     const endedAgo = new Map(ended);
     for (const grantId of grantsOf(lease)) {
       const agoMs = endedAgo.get(grantId);
-      const grant = { grantId };
-      if (agoMs !== undefined) {
-        budget = settle(budget, { grant, ending: 'answered', nowMs, endedAtMs: nowMs - agoMs });
-      } else if (lapsing.includes(grantId)) budget = lapse(budget, grant);
-      else budget = settle(budget, { grant, ending: 'not_sent', nowMs });
+      if (agoMs !== undefined) ends.set(grantId, { ending: 'answered', endedAtMs: nowMs - agoMs });
+      else ends.set(grantId, lapsing.includes(grantId) ? 'lapsed' : { ending: 'not_sent', endedAtMs: nowMs });
     }
     leases = leases.filter((lent) => lent !== lease);
   }
+  if (ends.size > 0) budget = settleAll(budget, ends, nowMs);
   for (const { grantId, kind, agoMs, refused, random, facts } of heard) {
     const less = (spanMs: number | null): number | null => (spanMs === null ? null : Math.max(0, spanMs - agoMs));
     const aged = { ...facts, resetInMs: less(facts.resetInMs), retryAfterMs: less(facts.retryAfterMs) };
@@ -135,14 +134,17 @@ function lend(before: Lender, asks: readonly Ask[], nowMs: number): Lender {
         return wanted.map(({ count }) => ({ borrower, sequence, count }));
       });
       const isFull = bytesOf(leases) + bytesOf(wants) > MAX_LENT_BYTES;
+      const total = wants.reduce((sum, { count }) => sum + count, 0);
       const granted: Grant[] = [];
       let refused: Omit<LeaseAnswer['unmet'][number], 'lane' | 'kind'> | null = isFull ? TABLE_FULL : null;
-      const total = wants.reduce((sum, { count }) => sum + count, 0);
-      while (refused === null && granted.length < total) {
-        const answer = request(budget, { lane, kind, nowMs });
+      if (!isFull && total > 0) {
+        const answer = requestMany(budget, { lane, kind, nowMs, count: total });
         budget = answer.state;
-        if ('grant' in answer) granted.push(answer.grant);
-        else refused = { inMs: Math.max(0, answer.waitUntilMs - nowMs), reason: answer.reason };
+        granted.push(...answer.grants);
+        if (answer.refused !== null) {
+          const { waitUntilMs, reason } = answer.refused;
+          refused = { inMs: Math.max(0, waitUntilMs - nowMs), reason };
+        }
       }
       let next = 0;
       for (const [index, part] of evenly(
