@@ -1,11 +1,12 @@
 /** All routes of the control API, and the server that serves them. */
-import { connectorTestRoutes } from './connector-test.ts';
-import { connectorRoutes } from './connectors.ts';
+
+import { connectorRoutes } from './connectors/index.ts';
+import { connectorTestRoutes } from './connectors/tool-test.ts';
 import { grantRoutes } from './grants.ts';
 import { identityRoutes } from './identity.ts';
 import { listingRoutes } from './listing.ts';
 import { openApiRoutes } from './openapi.ts';
-import { policyRoutes } from './policies.ts';
+import { policyRoutes } from './policies/index.ts';
 import type { CorePorts } from './ports.ts';
 import type { Route } from './route.ts';
 import { type TenantPorts, tenantRoutes } from './tenants.ts';

@@ -1,9 +1,9 @@
 /** Connectors, capabilities, grants and policies as the API shows them. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { MAX_CONNECTORS } from '../../../src/api/connectors.ts';
+import { MAX_CONNECTORS } from '../../../src/api/connectors/install.ts';
 import { MAX_GRANTS } from '../../../src/api/grants.ts';
-import { MAX_POLICY_NAMES } from '../../../src/api/policies.ts';
+import { MAX_POLICY_NAMES } from '../../../src/api/policies/change.ts';
 import type { WireReceipt } from '../../../src/fibric/commands/receipt-fields.ts';
 import { CONNECTOR_TEST } from '../../../src/fibric/policy/grants.ts';
 import { type Api, startApi } from '../../support/api/harness.ts';

@@ -7,17 +7,17 @@
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { type CommandInput, composeCommand } from '../fibric/commands/compose-command.ts';
-import type { WireReceipt } from '../fibric/commands/receipt-fields.ts';
-import { CONNECTOR_TEST, type Grants } from '../fibric/policy/grants.ts';
-import type { TenantCaller } from './caller.ts';
-import { refParams } from './connectors.ts';
-import { ApiError, notFound } from './errors.ts';
-import { TOOLS, toolNamed } from './listing.ts';
-import { operatorName } from './names.ts';
-import { evaluated } from './policies.ts';
-import type { CorePorts } from './ports.ts';
-import { defineRoute, type Route } from './route.ts';
+import { type CommandInput, composeCommand } from '../../fibric/commands/compose-command.ts';
+import type { WireReceipt } from '../../fibric/commands/receipt-fields.ts';
+import { CONNECTOR_TEST, type Grants } from '../../fibric/policy/grants.ts';
+import type { TenantCaller } from '../caller.ts';
+import { ApiError, notFound } from '../errors.ts';
+import { TOOLS, toolNamed } from '../listing.ts';
+import { operatorName } from '../names.ts';
+import { evaluated } from '../policies/try.ts';
+import type { CorePorts } from '../ports.ts';
+import { defineRoute, type Route } from '../route.ts';
+import { refParams } from './find.ts';
 
 const body = z.strictObject({
   tool: z.string().max(100).describe('Such as note.write, or its capability.'),

@@ -1,6 +1,6 @@
 /** A policy as YAML, the way the connect guide writes them. Comments and layout of what was applied are not kept. */
 import { stringify } from 'yaml';
-import type { PolicyDocument, PolicyRule } from '../fibric/policy/document.ts';
+import type { PolicyDocument, PolicyRule } from '../../fibric/policy/document.ts';
 
 export function policyYaml({ name, appliesTo, rules }: PolicyDocument): string {
   return stringify({

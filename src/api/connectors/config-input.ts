@@ -1,7 +1,7 @@
 /** The configuration of a connector as it was sent: its parameters and nothing else, least of all a credential. Pure. */
-import { ApiError, type ApiProblem } from './errors.ts';
-import { CONFIG_PARAMETERS } from './listing.ts';
-import { summary } from './validate.ts';
+import { ApiError, type ApiProblem } from '../errors.ts';
+import { CONFIG_PARAMETERS } from '../listing.ts';
+import { summary } from '../validate.ts';
 
 export type ConfigInput = Readonly<Record<string, string | boolean | null>>;
 
