@@ -15,49 +15,11 @@
  * I6 Memory: a small record per change and per envelope; payloads are kept only until their manifest line is known.
  */
 import { isDeepStrictEqual } from 'node:util';
+import { closeBooks } from './closing.ts';
 import { type Defect, DefectList } from './defects.ts';
 import { type EnvelopeFacts, envelopeFacts, fieldProblems, type Observed } from './envelope.ts';
 import type { Expectation, ManifestEntry, ManifestSend } from './manifest.ts';
-
-interface Slot {
-  readonly expectation: Expectation;
-  filledBy: Sighting | null;
-}
-
-interface Change {
-  readonly rev: number;
-  readonly connection: string;
-  /** Answer time of the first 2xx; null = not accepted. */
-  acceptedAtMs: number | null;
-  slots: Slot[];
-}
-
-type Verdict = 'pending' | 'filled' | 'doubled' | 'unexpected';
-
-/** One envelope as remembered. `facts` is dropped once the verdict is final (I6). */
-interface Sighting {
-  readonly topic: string;
-  readonly partition: number;
-  readonly offset: number;
-  readonly timestampMs: number;
-  readonly arrivalMs: number | null;
-  readonly watchedSinceMs: number;
-  readonly rev: number;
-  readonly eventType: string;
-  readonly connectionId: string | null;
-  readonly late: boolean;
-  readonly idReused: boolean;
-  facts: EnvelopeFacts | null;
-  verdict: Verdict;
-}
-
-interface Resource {
-  readonly tenant: string;
-  /** `conversation <id>` */
-  readonly name: string;
-  readonly changes: Map<number, Change>;
-  readonly sightings: Sighting[];
-}
+import { type Change, place, type Resource, Resources, type Sighting, type Slot, subject } from './resource.ts';
 
 export interface AccountCounts {
   /** Lines of the manifest, duplicates included. */
@@ -109,7 +71,7 @@ export function account(
 
 export class Account {
   readonly #options: AccountOptions;
-  readonly #resources = new Map<string, Resource>();
+  readonly #resources = new Resources();
   readonly #eventIds = new Set<string>();
   readonly #found = new DefectList();
   readonly #tenants = new Set<string>();
@@ -155,12 +117,12 @@ export class Account {
   /** No more entries will come, so payloads need not be kept for them (I6). */
   manifestEnded(): void {
     this.#manifestEnded = true;
-    for (const resource of this.#resources.values()) for (const sighting of resource.sightings) sighting.facts = null;
+    for (const resource of this.#resources.all()) for (const sighting of resource.sightings) sighting.facts = null;
   }
 
   #send(send: ManifestSend): void {
     this.#sent += 1;
-    const resource = this.#resource(send.tenant, send.resource_type, send.resource_id);
+    const resource = this.#resources.of(send.tenant, send.resource_type, send.resource_id);
     const change = resource.changes.get(send.rev) ?? this.#newChange(resource, send);
     if (change.connection !== send.connection || conflicts(change.slots, send.expect))
       this.#defect('manifest_conflict', null, subject(resource, send.rev), 'two lines of the manifest disagree');
@@ -209,7 +171,7 @@ export class Account {
       this.#defect('wrong_content', where, `${observed.topicTenant} ${facts.eventType}`, detail);
       return;
     }
-    const resource = this.#resource(observed.topicTenant, facts.change.resourceType, facts.change.resourceId);
+    const resource = this.#resources.of(observed.topicTenant, facts.change.resourceType, facts.change.resourceId);
     const sighting: Sighting = {
       topic: observed.topic,
       partition: observed.partition,
@@ -282,18 +244,14 @@ export class Account {
 
   /** Closes the books: what is only certain once all has been read is added here. Call once. */
   report(): AccountReport {
-    const totals = { foreign: 0, earlier: 0 };
-    const latenciesMs: number[] = [];
-    const byType = new Map<string, number>();
-    for (const resource of this.#resources.values()) {
-      this.#reportMissing(resource, latenciesMs);
-      this.#reportOrder(resource);
-      for (const sighting of resource.sightings) {
-        const { verdict, eventType } = sighting;
-        if (verdict === 'filled') byType.set(eventType, (byType.get(eventType) ?? 0) + 1);
-        if (verdict === 'pending' || verdict === 'unexpected') this.#reportUnexpected(resource, sighting, totals);
-      }
-    }
+    const { byType, latenciesMs, foreign, earlier } = closeBooks({
+      resources: this.#resources,
+      tenants: this.#tenants,
+      connections: this.#connections,
+      startedAtMs: this.#startedAtMs,
+      strict: this.#options.strict,
+      defect: (...found) => this.#defect(...found),
+    });
     return {
       counts: {
         sent: this.#sent,
@@ -304,7 +262,8 @@ export class Account {
         seen: this.#seen,
         envelopes: this.#envelopes,
         deadLetters: this.#deadLetters,
-        ...totals,
+        foreign,
+        earlier,
       },
       byType: Object.fromEntries([...byType].sort(([, a], [, b]) => b - a)),
       defects: this.#found.counts,
@@ -312,65 +271,6 @@ export class Account {
       samples: this.#found.samples,
       latenciesMs: Float64Array.from(latenciesMs).sort(),
     };
-  }
-
-  #reportMissing(resource: Resource, latenciesMs: number[]): void {
-    for (const change of resource.changes.values()) {
-      if (change.acceptedAtMs === null) continue;
-      for (const { expectation, filledBy } of change.slots) {
-        if (filledBy === null)
-          this.#defect('missing', null, subject(resource, change.rev, expectation.event_type), change.connection);
-        else if (filledBy.arrivalMs !== null && wasWatched(change.acceptedAtMs, filledBy))
-          latenciesMs.push(filledBy.arrivalMs - change.acceptedAtMs);
-      }
-    }
-  }
-
-  #reportOrder(resource: Resource): void {
-    let highest: Sighting | null = null;
-    for (const sighting of resource.sightings) {
-      if (sighting.verdict !== 'filled') continue;
-      const about = subject(resource, sighting.rev, sighting.eventType);
-      if (highest !== null && highest.partition !== sighting.partition) {
-        const detail = `another envelope of the resource is at ${place(highest)}: order across partitions is undefined`;
-        this.#defect('out_of_order', place(sighting), about, detail);
-      } else if (highest !== null && highest.rev > sighting.rev) {
-        if (!sighting.late)
-          this.#defect('out_of_order', place(sighting), about, `revision ${highest.rev} is at ${place(highest)}`);
-      } else if (sighting.late && !mayHaveFollowedUnseen(resource, sighting.rev)) {
-        this.#defect('late_unfounded', place(sighting), about, 'no higher revision precedes it');
-      }
-      if (highest === null || sighting.rev > highest.rev) highest = sighting;
-    }
-  }
-
-  #reportUnexpected(resource: Resource, sighting: Sighting, totals: { foreign: number; earlier: number }): void {
-    const elsewhere = [...this.#tenants].find(
-      (tenant) =>
-        tenant !== resource.tenant && this.#resources.get(`${tenant} ${resource.name}`)?.changes.has(sighting.rev),
-    );
-    const about = subject(resource, sighting.rev, sighting.eventType);
-    if (elsewhere !== undefined && !resource.changes.has(sighting.rev)) {
-      this.#defect('wrong_topic', place(sighting), about, `the change is ${elsewhere}'s`);
-      return;
-    }
-    const ours =
-      resource.changes.size > 0 || (sighting.connectionId !== null && this.#connections.has(sighting.connectionId));
-    const earlier = !resource.changes.has(sighting.rev) && sighting.timestampMs < this.#startedAtMs;
-    if (ours && earlier) totals.earlier += 1;
-    else if (!ours) totals.foreign += 1;
-    if ((ours && !earlier) || this.#options.strict)
-      this.#defect('unexpected', place(sighting), about, sighting.connectionId ?? 'connection unknown');
-  }
-
-  #resource(tenant: string, type: string, id: string): Resource {
-    const name = `${type} ${id}`;
-    const key = `${tenant} ${name}`;
-    const known = this.#resources.get(key);
-    if (known !== undefined) return known;
-    const resource: Resource = { tenant, name, changes: new Map(), sightings: [] };
-    this.#resources.set(key, resource);
-    return resource;
   }
 
   #defect(kind: Defect['kind'], where: string | null, about: string, detail: string): void {
@@ -389,25 +289,4 @@ function conflicts(slots: readonly Slot[], expect: readonly Expectation[]): bool
     slots.map((slot) => slot.expectation),
     expect,
   );
-}
-
-/** I5: a higher revision that the processor may have had before without our seeing an envelope of it. */
-function mayHaveFollowedUnseen(resource: Resource, rev: number): boolean {
-  for (const change of resource.changes.values())
-    if (change.rev > rev && (change.slots.length === 0 || change.slots.some((slot) => slot.filledBy === null)))
-      return true;
-  return false;
-}
-
-function subject(resource: Resource, rev: number, eventType?: string): string {
-  return `${resource.tenant} ${resource.name} rev ${rev}${eventType ? ` ${eventType}` : ''}`;
-}
-
-function place(record: { readonly topic: string; readonly partition: number; readonly offset: number }): string {
-  return `${record.topic}[${record.partition}]@${record.offset}`;
-}
-
-/** The reader had caught up by then: what came later than it might have was late, not waiting to be read. */
-function wasWatched(acceptedAtMs: number, { watchedSinceMs }: Sighting): boolean {
-  return Number.isFinite(acceptedAtMs) && acceptedAtMs >= watchedSinceMs;
 }
