@@ -4,7 +4,8 @@
  * start and, now and then, taking one out.
  *
  * F1 Entries keep the order in which they were pushed; no chunk is empty; numbers of chunks ascend.
- * F2 A chunk never changes. What is taken out or added makes a new chunk of the same number.
+ * F2 A chunk never changes. What is taken out or added makes a new chunk of the same number, also of a queue that is not the
+ *    latest.
  */
 export interface FifoEntry {
   readonly id: string;
@@ -15,29 +16,76 @@ export interface Chunk<E> {
   readonly entries: readonly E[];
 }
 
-class IndexedChunk<E extends FifoEntry> implements Chunk<E> {
-  readonly number: number;
-  readonly entries: readonly E[];
-  /** Made when first asked for; a chunk never changes (F2). */
-  #ids: ReadonlySet<string> | undefined;
+/**
+ * What chunks of one number share: entries with an index, only ever appended to. A chunk that was there before sees none of
+ * what came after it.
+ */
+class Piece<E extends FifoEntry> {
+  readonly entries: E[] = [];
+  readonly places = new Map<string, number>();
 
-  constructor(number: number, entries: readonly E[]) {
-    this.number = number;
-    this.entries = entries;
+  constructor(entries: readonly E[]) {
+    for (const entry of entries) this.append(entry);
   }
 
-  has(id: string): boolean {
-    this.#ids ??= new Set(this.entries.map((entry) => entry.id));
-    return this.#ids.has(id);
+  append(entry: E): void {
+    this.places.set(entry.id, this.entries.length);
+    this.entries.push(entry);
+  }
+}
+
+class SharedChunk<E extends FifoEntry> implements Chunk<E> {
+  readonly number: number;
+  readonly length: number;
+  readonly #piece: Piece<E>;
+  readonly #from: number;
+
+  private constructor(number: number, piece: Piece<E>, from: number, length: number) {
+    this.number = number;
+    this.length = length;
+    this.#piece = piece;
+    this.#from = from;
+  }
+
+  static of<E extends FifoEntry>({ number, entries }: Chunk<E>): SharedChunk<E> {
+    return new SharedChunk(number, new Piece(entries), 0, entries.length);
+  }
+
+  get entries(): readonly E[] {
+    return this.#piece.entries.slice(this.#from, this.#from + this.length);
+  }
+
+  at(index: number): E {
+    return this.#piece.entries[this.#from + index] as E;
+  }
+
+  find(id: string): E | undefined {
+    const place = this.#piece.places.get(id);
+    const isSeen = place !== undefined && place >= this.#from && place < this.#from + this.length;
+    return isSeen ? this.#piece.entries[place] : undefined;
+  }
+
+  pushed(entry: E): SharedChunk<E> {
+    const { places, entries } = this.#piece;
+    // Of a chunk to which another was pushed before, and for an id that an older chunk finds here, it is copied.
+    const isLatest = entries.length === this.#from + this.length && !places.has(entry.id);
+    if (!isLatest) return SharedChunk.of({ number: this.number, entries: [...this.entries, entry] });
+    this.#piece.append(entry);
+    return new SharedChunk(this.number, this.#piece, this.#from, this.length + 1);
+  }
+
+  /** Fewer than it has. */
+  dropped(count: number): SharedChunk<E> {
+    return new SharedChunk(this.number, this.#piece, this.#from + count, this.length - count);
   }
 }
 
 export class Fifo<E extends FifoEntry> {
   readonly size: number;
-  readonly chunks: readonly IndexedChunk<E>[];
+  readonly chunks: readonly SharedChunk<E>[];
   readonly #perChunk: number;
 
-  private constructor(chunks: readonly IndexedChunk<E>[], perChunk: number, size: number) {
+  private constructor(chunks: readonly SharedChunk<E>[], perChunk: number, size: number) {
     this.chunks = chunks;
     this.size = size;
     this.#perChunk = perChunk;
@@ -52,17 +100,17 @@ export class Fifo<E extends FifoEntry> {
     const kept = chunks
       .filter(({ entries }) => entries.length > 0)
       .sort((a, b) => a.number - b.number)
-      .map(({ number, entries }) => new IndexedChunk(number, entries));
-    const size = kept.reduce((sum, { entries }) => sum + entries.length, 0);
+      .map((chunk) => SharedChunk.of(chunk));
+    const size = kept.reduce((sum, { length }) => sum + length, 0);
     return new Fifo(kept, this.#perChunk, size);
   }
 
   push(entry: E): Fifo<E> {
     const last = this.chunks.at(-1);
     const chunk =
-      last === undefined || last.entries.length >= this.#perChunk
-        ? new IndexedChunk((last?.number ?? -1) + 1, [entry])
-        : new IndexedChunk(last.number, [...last.entries, entry]);
+      last === undefined || last.length >= this.#perChunk
+        ? SharedChunk.of({ number: (last?.number ?? -1) + 1, entries: [entry] })
+        : last.pushed(entry);
     const others = chunk.number === last?.number ? this.chunks.slice(0, -1) : this.chunks.slice();
     others.push(chunk);
     return new Fifo(others, this.#perChunk, this.size + 1);
@@ -77,26 +125,26 @@ export class Fifo<E extends FifoEntry> {
   /** Without whole chunks at the start, as long as at least `least` entries remain. */
   keepLatest(least: number): Fifo<E> {
     const first = this.chunks[0];
-    if (first === undefined || this.size - first.entries.length < least) return this;
-    return this.#drop(first.entries.length).keepLatest(least);
+    if (first === undefined || this.size - first.length < least) return this;
+    return this.#drop(first.length).keepLatest(least);
   }
 
   countWhile(isOver: (entry: E) => boolean): number {
     let over = 0;
-    for (const { entries } of this.chunks) {
-      const standing = entries.findIndex((entry) => !isOver(entry));
-      if (standing !== -1) return over + standing;
-      over += entries.length;
+    for (const chunk of this.chunks) {
+      for (let index = 0; index < chunk.length; index++) if (!isOver(chunk.at(index))) return over + index;
+      over += chunk.length;
     }
     return over;
   }
 
   /** Undefined beyond either end. */
   at(index: number): E | undefined {
+    if (index < 0) return undefined;
     let before = 0;
-    for (const { entries } of this.chunks) {
-      if (index < before + entries.length) return entries[index - before];
-      before += entries.length;
+    for (const chunk of this.chunks) {
+      if (index < before + chunk.length) return chunk.at(index - before);
+      before += chunk.length;
     }
     return undefined;
   }
@@ -105,40 +153,33 @@ export class Fifo<E extends FifoEntry> {
     return this.find(id) !== undefined;
   }
 
+  /** From the end: whoever asks again asks soon. */
   find(id: string): E | undefined {
-    const chunk = this.#chunkOf(id);
-    return chunk?.entries.find((entry) => entry.id === id);
-  }
-
-  without(id: string): Fifo<E> {
-    const found = this.#chunkOf(id);
-    if (found === undefined) return this;
-    const entries = found.entries.filter((entry) => entry.id !== id);
-    const chunks = this.chunks.flatMap((chunk) => {
-      if (chunk !== found) return [chunk];
-      return entries.length === 0 ? [] : [new IndexedChunk(chunk.number, entries)];
-    });
-    return new Fifo(chunks, this.#perChunk, this.size - found.entries.length + entries.length);
-  }
-
-  /** From the end: whoever asks again asks soon. The last chunk is still growing and not worth an index. */
-  #chunkOf(id: string): IndexedChunk<E> | undefined {
-    const last = this.chunks.at(-1);
-    if (last?.entries.some((entry) => entry.id === id)) return last;
-    for (let i = this.chunks.length - 2; i >= 0; i--) {
-      const chunk = this.chunks[i] as IndexedChunk<E>;
-      if (chunk.has(id)) return chunk;
+    for (let i = this.chunks.length - 1; i >= 0; i--) {
+      const entry = (this.chunks[i] as SharedChunk<E>).find(id);
+      if (entry !== undefined) return entry;
     }
     return undefined;
   }
 
+  without(id: string): Fifo<E> {
+    const found = this.chunks.find((chunk) => chunk.find(id) !== undefined);
+    if (found === undefined) return this;
+    const entries = found.entries.filter((entry) => entry.id !== id);
+    const chunks = this.chunks.flatMap((chunk) => {
+      if (chunk !== found) return [chunk];
+      return entries.length === 0 ? [] : [SharedChunk.of({ number: chunk.number, entries })];
+    });
+    return new Fifo(chunks, this.#perChunk, this.size - found.length + entries.length);
+  }
+
   #drop(entries: number): Fifo<E> {
-    const chunks: IndexedChunk<E>[] = [];
+    const chunks: SharedChunk<E>[] = [];
     let left = entries;
     for (const chunk of this.chunks) {
-      if (left >= chunk.entries.length) left -= chunk.entries.length;
+      if (left >= chunk.length) left -= chunk.length;
       else {
-        chunks.push(left === 0 ? chunk : new IndexedChunk(chunk.number, chunk.entries.slice(left)));
+        chunks.push(left === 0 ? chunk : chunk.dropped(left));
         left = 0;
       }
     }
