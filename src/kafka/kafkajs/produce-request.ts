@@ -4,12 +4,12 @@
  * KafkaJS keeps what it is good at, finding leaders, connecting, retrying. Where it would handle each record as an
  * object it gets one message that stands for a whole batch (see quirks.ts for how it is brought to that).
  */
-import { constants, zstdCompressSync } from 'node:zlib';
 import type { Message, TopicMessages } from 'kafkajs';
 import { choosePartition } from '../murmur2.ts';
 import { crc32c } from './crc32c.ts';
 import { FRAME_HEAD_BYTES, NOT_CHOSEN } from './packed.ts';
 import { varintSize, writeVarint } from './varint.ts';
+import { zstdCompressed } from './zstd.ts';
 
 /** The records of one topic in a packed batch. */
 export class PackedRecords {
@@ -133,7 +133,6 @@ const UNCOMPRESSED = 0;
 const MIN_COMPRESSED_BYTES = 2048;
 /** What the CRC covers starts at the attributes. */
 const CRC_FROM = 21;
-const ZSTD_OPTIONS = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 /** Of the fields before a frame's tail: length, attributes, and two deltas. */
 const MAX_RECORD_HEAD_BYTES = 5 + 1 + 10 + 5;
 
@@ -165,7 +164,7 @@ export function recordBatch({ bytes, frames }: PackedRecords): Buffer {
     at += tailBytes;
   }
   const isSmall = at < MIN_COMPRESSED_BYTES;
-  const records = isSmall ? scratch.subarray(0, at) : zstdCompressSync(scratch.subarray(0, at), ZSTD_OPTIONS);
+  const records = isSmall ? scratch.subarray(0, at) : zstdCompressed(scratch.subarray(0, at));
 
   const batch = Buffer.allocUnsafe(BATCH_HEAD_BYTES + records.length);
   batch.writeBigInt64BE(0n, 0); // base offset: the broker's to give

@@ -41,7 +41,7 @@ say({ kind: 'opened', ...(await failure(opening, 'Opening a producer')) });
 async function append(length: number): Promise<void> {
   const send = async (): Promise<void> => {
     const producer = await opening;
-    await producer.send(packedTopicMessages(memory, length));
+    await producer.sendPacked(packedTopicMessages(memory, length));
   };
   say({ kind: 'settled', ...(await failure(send(), 'Appending')) });
 }

@@ -1,5 +1,5 @@
 /**
- * Plain producer: acks from all in-sync replicas, zstd, no transaction.
+ * Plain producer: acks from all in-sync replicas, no transaction.
  *
  * P1 one request at a time is asked of KafkaJS
  * P2 after a failure the client is thrown away and the next append makes a new one: KafkaJS keeps dead connections, and
@@ -8,6 +8,7 @@
 import { CompressionTypes, type Producer, type TopicMessages } from 'kafkajs';
 import { CodedError } from '../../base/errors.ts';
 import type { Append, LogProducer } from '../port.ts';
+import { compressionFor } from './codecs.ts';
 import { coded } from './failures.ts';
 import { createPartitioner, toTopicMessages } from './messages.ts';
 import { type ClientOptions, createKafka } from './settings.ts';
@@ -31,20 +32,26 @@ export class KafkaProducer implements LogProducer {
   }
 
   async append(records: readonly Append[]): Promise<void> {
-    if (records.length > 0) await this.send(toTopicMessages(records, Date.now()));
-    else this.#refuseWhenClosed();
+    this.#refuseWhenClosed();
+    if (records.length === 0) return;
+    const bytes = records.reduce((sum, { key, value }) => sum + (key?.length ?? 0) + (value?.length ?? 0), 0);
+    await this.#send(toTopicMessages(records, Date.now()), compressionFor(bytes));
   }
 
-  /** The same for what is already in KafkaJS's terms; a message may stand for many records (see produce-request.ts). */
-  async send(topicMessages: TopicMessages[]): Promise<void> {
+  /** The same for packed records: of each message a batch is made, and compressed or not, in produce-request.ts. */
+  async sendPacked(topicMessages: TopicMessages[]): Promise<void> {
     this.#refuseWhenClosed();
+    await this.#send(topicMessages, CompressionTypes.None);
+  }
+
+  async #send(topicMessages: TopicMessages[], compression: CompressionTypes): Promise<void> {
     const { operationTimeoutMs, requestTimeoutMs } = this.#options.settings;
     const send = async () => {
       const client = this.#client ?? (await this.#connected());
       await client.sendBatch({
         acks: -1,
         timeout: requestTimeoutMs,
-        compression: CompressionTypes.ZSTD,
+        compression,
         topicMessages,
       });
     };

@@ -10,9 +10,10 @@
  *    `commit_unknown`
  * T4 after any rejection the producer is spent; a sequence that outlived its deadline does not reach EndTxn
  */
-import { CompressionTypes, type Transaction as KafkaTransaction, type Producer } from 'kafkajs';
+import type { Transaction as KafkaTransaction, Producer } from 'kafkajs';
 import { CodedError } from '../../base/errors.ts';
 import type { Append, CommitOffset, Transaction, TransactionalOptions, TransactionalProducer } from '../port.ts';
+import { compressionFor } from './codecs.ts';
 import { coded, isCoordinatorBusy, isFenced, messageOf } from './failures.ts';
 import { createPartitioner, toTopicMessages } from './messages.ts';
 import { type ClientOptions, createKafka, TRANSACTIONAL_CLIENT_RETRY } from './settings.ts';
@@ -21,11 +22,6 @@ import { retrying, withDeadline } from './waiting.ts';
 /** Sends: AddPartitionsToTxn meets CONCURRENT_TRANSACTIONS for a few milliseconds after each commit. About 5 s in all. */
 const SEND_RETRY = { initialRetryTime: 3, maxRetryTime: 300, factor: 0.2, multiplier: 1.5, retries: 25 };
 const ABORT_TIMEOUT_MS = 2_000;
-/**
- * Less than this goes uncompressed. Each compression makes a context of a megabyte, one for each partition of the request, and
- * the garbage collector runs for it: a third of the time of a small transaction.
- */
-const MIN_COMPRESSED_BYTES = 16_384;
 /** Of keys and values before compression; headers add to it. Below every `max.message.bytes` in topics.ts. */
 const MAX_PART_BYTES = 1_500_000;
 
@@ -130,7 +126,7 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
       await transaction.sendBatch({
         acks: -1,
         timeout: this.#clientOptions.settings.requestTimeoutMs,
-        compression: bytes < MIN_COMPRESSED_BYTES ? CompressionTypes.None : CompressionTypes.ZSTD,
+        compression: compressionFor(bytes),
         topicMessages: toTopicMessages(part, Date.now()),
       });
       if (this.#phase !== 'sending') return; // T4
