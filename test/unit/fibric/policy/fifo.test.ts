@@ -26,7 +26,7 @@ it('F1, F2: keeps order and ids as a list does, in chunks that never change', ()
     fc.property(steps, fc.integer({ min: 1, max: 4 }), (list, perChunk) => {
       let fifo = Fifo.empty<Item>(perChunk);
       let model: readonly Item[] = [];
-      const seen = new Map<Chunk<Item>, string>();
+      const seen = new Map<Fifo<Item>['chunks'][number], string>();
       const versions = [{ fifo, model }];
       let next = 0;
       for (const { do: what, by } of list) {
@@ -76,7 +76,10 @@ it('F1, F2: keeps order and ids as a list does, in chunks that never change', ()
         versions.push({ fifo, model });
         for (const { chunks } of [fifo, again])
           for (const chunk of chunks) seen.set(chunk, seen.get(chunk) ?? shown(chunk));
-        for (const [chunk, before] of seen) expect(shown(chunk)).toBe(before);
+        for (const [chunk, before] of seen) {
+          expect(shown(chunk)).toBe(before);
+          for (const entry of chunk.entries) expect(chunk.find(entry.id)).toBe(entry);
+        }
       }
     }),
     { numRuns: 500 },
