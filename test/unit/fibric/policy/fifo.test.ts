@@ -85,3 +85,15 @@ it('F1, F2: keeps order and ids as a list does, in chunks that never change', ()
     { numRuns: 500 },
   );
 });
+
+it('F2: an id that is over and comes again is found in both queues, each its own', () => {
+  const [old, other, anew] = [
+    { id: 'a', n: 0 },
+    { id: 'b', n: 1 },
+    { id: 'a', n: 2 },
+  ];
+  const before = Fifo.empty<Item>(4).push(old).push(other);
+  const after = before.dropWhile(({ n }) => n < 1).push(anew);
+  expect([before.find('a'), before.find('b')]).toEqual([old, other]);
+  expect([after.find('a'), after.find('b')]).toEqual([anew, other]);
+});
