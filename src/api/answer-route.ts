@@ -1,5 +1,6 @@
 /** One request of one route, from its body to its answer. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { withDeadline } from '../base/deadline.ts';
 import type { Caller } from './caller.ts';
 import { ApiError, notFound } from './errors.ts';
 import type { Begun, Idempotency } from './idempotency.ts';
@@ -39,7 +40,10 @@ export async function answerRoute(
     headers: request.headers,
   } as never);
   try {
-    const answer = await withDeadline(work, late, route.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+    const answer = await withDeadline(work, route.timeoutMs ?? DEFAULT_TIMEOUT_MS, () => {
+      late.abort(); // what comes of it later is no answer any more (but see keepLater)
+      throw new ApiError('deadline_exceeded', 'it was not done in time');
+    });
     if ('stream' in answer) return sendStream(answer, { gone, stop: options.stop, reply });
     if (options.checkAnswers === true) checkAnswer(route, answer);
     if (first !== null) await keep(route, options.idempotency, { first, requestId: request.id, answer });
@@ -128,21 +132,6 @@ function goneSignal(reply: FastifyReply): AbortSignal {
     if (!reply.raw.writableFinished) gone.abort();
   });
   return gone.signal;
-}
-
-async function withDeadline<T>(work: Promise<T>, late: AbortController, timeoutMs: number): Promise<T> {
-  const expired = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    late.abort();
-    expired.reject(new ApiError('deadline_exceeded', 'it was not done in time'));
-  }, timeoutMs);
-  // What comes of it later is no answer any more (but see keepLater).
-  work.catch(() => undefined);
-  try {
-    return await Promise.race([work, expired.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 interface StreamEnds {

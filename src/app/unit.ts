@@ -3,6 +3,7 @@
  * unit, or several on threads of their own (threads/).
  */
 import { aborted } from '../base/aborted.ts';
+import { withDeadline } from '../base/deadline.ts';
 import { createEnvelopeType } from '../fibric/avro.ts';
 import type { Log } from '../kafka/port.ts';
 import { WireEncoder } from '../kafka/wire.ts';
@@ -64,8 +65,9 @@ export async function runUnit(options: UnitOptions): Promise<{ readonly error: u
     return outcome;
   } finally {
     const closing = log.close();
-    // Clients that were still looking for a broker cannot take leave of it: no news either.
-    await withDeadline(isInterrupted ? closing.catch(() => undefined) : closing, LOG_CLOSE_MS);
+    // Clients that were still looking for a broker cannot take leave of it: no news either. And none is waited for long, since
+    // the broker forgets those that did not say goodbye.
+    await withDeadline(isInterrupted ? closing.catch(() => undefined) : closing, LOG_CLOSE_MS, () => undefined);
   }
 }
 
@@ -114,11 +116,4 @@ async function startUp(options: UnitOptions, log: Log, crashed: (error: unknown)
 async function openKafkaSide(options: { log: Log; settings: Settings; logger: Logger }) {
   await reconcileTopics(options.log, topicSettings(options.settings), []);
   return openControl(options);
-}
-
-/** Waits for `work`, but not for longer: the broker forgets clients that did not say goodbye. */
-async function withDeadline(work: Promise<void>, deadlineMs: number): Promise<void> {
-  const late = Promise.withResolvers<void>();
-  const timer = setTimeout(late.resolve, deadlineMs);
-  await Promise.race([work, late.promise]).finally(() => clearTimeout(timer));
 }

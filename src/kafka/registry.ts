@@ -9,6 +9,7 @@
 import { hash } from 'node:crypto';
 import registryClient, { type SchemaRegistry } from '@kafkajs/confluent-schema-registry';
 import avsc from 'avsc';
+import { withDeadline } from '../base/deadline.ts';
 import { CodedError, hasCode } from '../base/errors.ts';
 import { OnceMap } from './once-map.ts';
 import { ensureCompatibilityLevel, type Level, pingRegistry } from './registry-config.ts';
@@ -41,9 +42,13 @@ export function createSchemaRegistry(settings: RegistrySettings): SchemaRegistry
 
   /** One request of the client: bounded, and its errors as ours. */
   async function ask<T>(detail: CodedError['detail'], request: () => Promise<T>): Promise<T> {
-    const facts = { registry: endpoint.baseUrl, ...detail };
+    const { baseUrl, requestTimeoutMs } = endpoint;
+    const facts = { registry: baseUrl, ...detail };
     try {
-      return await withDeadline(request(), endpoint.requestTimeoutMs);
+      // The client has no bound of its own on a response that stops half way.
+      return await withDeadline(request(), requestTimeoutMs, () => {
+        throw new Error(`no answer within ${requestTimeoutMs} ms`);
+      });
     } catch (error) {
       throw asRegistryError(error, facts);
     }
@@ -117,17 +122,6 @@ function createClient({ baseUrl, auth, requestTimeoutMs }: RegistryEndpoint): Sc
       }),
     ],
   });
-}
-
-/** The client has no bound of its own on a response that stops half way. */
-async function withDeadline<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
-  try {
-    return await Promise.race([work, late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** Ids belong to a schema's text, so white space must not make another schema of it. */
