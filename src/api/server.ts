@@ -10,27 +10,26 @@
  * H5  Who has no valid token is answered so often and no more; what others send without one keeps out no valid token.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Clock } from '../base/clock.ts';
 import { answerRoute, STREAM_END_MS } from './answer-route.ts';
 import { authorize, type createAuthenticator } from './auth/authenticate.ts';
 import { type RefusalRates, Refusals } from './auth/refusals.ts';
 import type { Caller } from './caller.ts';
-import { ApiError, type ApiErrorCode, errorEnvelope, toApiError } from './errors.ts';
+import { ApiError, errorEnvelope } from './errors.ts';
+import { fromFramework } from './framework-errors.ts';
+import { toApiError } from './house-errors.ts';
 import type { Idempotency } from './idempotency.ts';
 import { readJson } from './json-body.ts';
 import type { ApiObserver } from './ports.ts';
 import { RateLimiter } from './rate-limit.ts';
+import { Room, type RoomSettings } from './room.ts';
 import type { Route } from './route.ts';
 
-export interface ApiServerSettings {
+export interface ApiServerSettings extends RoomSettings {
   readonly maxBodyBytes: number;
   /** Requests of one tenant in a minute, for each class of routes. */
   readonly ratePerMinute: number;
-  readonly maxOpen: number;
-  /** Below maxOpen, or one tenant that waits for a long time would keep the others out. */
-  readonly maxOpenPerTenant: number;
-  readonly maxStreamsPerTenant: number;
   /** How often callers without a valid token are told so. */
   readonly refusals: RefusalRates;
 }
@@ -87,7 +86,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const stop = new AbortController();
   const limiter = new RateLimiter(settings.ratePerMinute);
   const refusals = new Refusals(settings.refusals);
-  const running = { open: 0, ofTenant: new Map<string, number>(), streams: new Map<string, number>() };
+  const room = new Room(settings);
 
   const app = fastify({
     logger: false,
@@ -187,29 +186,10 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       config: { id: route.id },
       onRequest: async (request, reply) => admit(route, request, reply),
       handler: async (request, reply) => {
-        if (running.open >= settings.maxOpen) {
-          throw new ApiError('unavailable', 'too many requests are under way', { retryAfterS: 1 });
-        }
-        const { caller } = request.api;
         // Strangers share one place, and not that of the platform.
-        const tenant = caller === null ? '_public' : tenantKey(caller);
-        const ofTenant = running.ofTenant.get(tenant) ?? 0;
-        if (ofTenant >= settings.maxOpenPerTenant) {
-          const message = `more than ${settings.maxOpenPerTenant} requests of the tenant are under way`;
-          throw new ApiError('rate_limited', message, { retryAfterS: 1 });
-        }
-        const streams = running.streams.get(tenant) ?? 0;
-        if (route.streams !== undefined && streams >= settings.maxStreamsPerTenant) {
-          throw new ApiError('rate_limited', `more than ${settings.maxStreamsPerTenant} streams`, { retryAfterS: 10 });
-        }
-        running.open += 1;
-        countOf(running.ofTenant, tenant, 1);
-        if (route.streams !== undefined) countOf(running.streams, tenant, 1);
-        reply.raw.once('close', () => {
-          running.open -= 1;
-          countOf(running.ofTenant, tenant, -1);
-          if (route.streams !== undefined) countOf(running.streams, tenant, -1);
-        });
+        const { caller } = request.api;
+        const leave = room.enter(caller === null ? '_public' : tenantKey(caller), route.streams !== undefined);
+        reply.raw.once('close', leave);
         return answerRoute(route, { ...options, stop: stop.signal }, request, reply);
       },
     });
@@ -219,25 +199,19 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   /** Closing cuts every connection, and each stream has a last word. */
   async function streamsOver(withinMs: number): Promise<void> {
     const untilMs = Date.now() + withinMs;
-    while (running.streams.size > 0 && Date.now() < untilMs) await new Promise((resolve) => setTimeout(resolve, 10));
+    while (room.streams > 0 && Date.now() < untilMs) await new Promise((resolve) => setTimeout(resolve, 10));
   }
 
   return {
     app,
     handle: (request, response) => app.routing(request, response),
-    state: () => ({ open: running.open, streams: [...running.streams.values()].reduce((sum, n) => sum + n, 0) }),
+    state: () => ({ open: room.open, streams: room.streams }),
     close: async () => {
       stop.abort();
       await streamsOver(STREAM_END_MS);
       await app.close();
     },
   };
-}
-
-function countOf(counts: Map<string, number>, tenant: string, by: 1 | -1): void {
-  const now = (counts.get(tenant) ?? 0) + by;
-  if (now > 0) counts.set(tenant, now);
-  else counts.delete(tenant);
 }
 
 export function tenantKey(caller: Caller | null): string {
@@ -255,21 +229,4 @@ function routeOf(request: FastifyRequest): string {
 function patternOf(url: string): RegExp {
   const parts = url.split('/').map((part) => (part.startsWith(':') ? '[^/]+' : part.replaceAll('.', '\\.')));
   return new RegExp(`^${parts.join('/')}$`);
-}
-
-/** What Fastify itself refuses, by its codes; undefined for all that is not its own. */
-const FRAMEWORK: Readonly<Record<string, readonly [ApiErrorCode, string]>> = {
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: ['media_type_unsupported', 'bodies are JSON: send Content-Type: application/json'],
-  FST_ERR_CTP_BODY_TOO_LARGE: ['body_too_large', 'the body exceeds the limit'],
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['request_malformed', 'Content-Length is not the length of the body'],
-  FST_ERR_BAD_URL: ['request_malformed', 'the path is not well-formed'],
-  FST_ERR_MAX_PARAM_LENGTH: ['not_found', 'nothing is served at this path'],
-};
-
-function fromFramework(error: unknown): ApiError | undefined {
-  const { code = '', statusCode } = (error ?? {}) as Partial<FastifyError>;
-  const known = FRAMEWORK[code];
-  if (known !== undefined) return new ApiError(known[0], known[1], { cause: error });
-  const isTheirs = code.startsWith('FST_ERR_') && statusCode !== undefined && statusCode < 500;
-  return isTheirs ? new ApiError('request_malformed', 'the request is not well-formed', { cause: error }) : undefined;
 }

@@ -17,6 +17,7 @@ import type { Clock } from '../../base/clock.ts';
 import { CodedError } from '../../base/errors.ts';
 import type { LogRecord } from '../../kafka/port.ts';
 import { type Filter, mayMatch, type Shelf } from './shelf.ts';
+import { Watch } from './stream-watch.ts';
 import { Flow } from './topic/flow.ts';
 import type { Positions } from './topic/positions.ts';
 import type { Lease } from './topic/views.ts';
@@ -40,9 +41,6 @@ export type StreamStart =
   | { readonly kind: 'since'; readonly sinceMs: number }
   | { readonly kind: 'cursor'; readonly positions: Positions };
 
-export const KEEP_ALIVE_MS = 15_000;
-/** How soon a revoked token's streams end. */
-const LOOK_EVERY_MS = 1_000;
 /** For a topic that is not there yet, and for what passes. */
 const AGAIN_MS = 1_000;
 /** Before a topic is opened again that has ended, or grown. */
@@ -59,8 +57,6 @@ export function eventStream<T, R>(shelf: Shelf<T, R>, request: StreamRequest<T>)
     highWaterMark: HIGH_WATER_BYTES,
   });
 }
-
-type Ending = 'stopping' | 'revoked' | 'over';
 
 async function* frames<T, R>(shelf: Shelf<T, R>, request: StreamRequest<T>, askedAtMs: number): AsyncGenerator<string> {
   const over = new AbortController();
@@ -209,57 +205,4 @@ function placeFrame(cursor: string): string {
 
 function frame(cursor: string, event: string, row: unknown): string {
   return `id: ${cursor}\nevent: ${event}\ndata: ${JSON.stringify(row)}\n\n`;
-}
-
-/** E3, E4: looks at the token while the stream lives, whether or not the client reads. */
-class Watch {
-  readonly signal: AbortSignal;
-  readonly #ended = new AbortController();
-  readonly #clock: Clock;
-  #ending: Ending | null = null;
-  #here: AbortController | undefined;
-
-  constructor({ signal, isLive, clock }: Pick<StreamRequest<never>, 'signal' | 'isLive' | 'clock'>, over: AbortSignal) {
-    this.#clock = clock;
-    this.signal = this.#ended.signal;
-    const end = (ending: Ending): void => {
-      this.#ending ??= ending;
-      this.#ended.abort();
-      this.#here?.abort();
-    };
-    if (signal.aborted) end('stopping');
-    signal.addEventListener('abort', () => end('stopping'), { once: true, signal: this.signal });
-    over.addEventListener('abort', () => end('over'), { once: true, signal: this.signal });
-    void this.#look(isLive, () => end('revoked'));
-  }
-
-  get ending(): Ending | null {
-    return this.#ending;
-  }
-
-  pause(ms: number): Promise<void> {
-    return this.#clock.sleep(ms, this.signal);
-  }
-
-  /** Aborts when it comes, or when the stream is over. Asked once for each wait: idle streams may wait for days. */
-  wait(coming: Promise<void>): AbortSignal {
-    const here = new AbortController();
-    this.#here = here;
-    if (this.#ending !== null) here.abort();
-    void coming.then(() => here.abort());
-    return here.signal;
-  }
-
-  /** True when it has not come for KEEP_ALIVE_MS. */
-  async isQuiet(here: AbortSignal): Promise<boolean> {
-    await this.#clock.sleep(KEEP_ALIVE_MS, here);
-    return !here.aborted;
-  }
-
-  async #look(isLive: () => boolean, revoked: () => void): Promise<void> {
-    while (this.#ending === null) {
-      await this.#clock.sleep(LOOK_EVERY_MS, this.signal);
-      if (this.#ending === null && !isLive()) revoked();
-    }
-  }
 }

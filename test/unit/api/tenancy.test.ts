@@ -1,7 +1,7 @@
 /** Whose a request is: the token says it, and nothing else. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { TokenRecord } from '../../../src/api/auth/records.ts';
-import { MAX_DEAD_TOKENS } from '../../../src/api/tokens.ts';
+import { MAX_DEAD_TOKENS } from '../../../src/api/token-making.ts';
 import { ADMIN_TOKEN, type Api, startApi } from '../../support/api/harness.ts';
 
 let api: Api;
