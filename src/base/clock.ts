@@ -1,6 +1,8 @@
 /** Time as every room needs it: passed in where something waits, so that tests bring their own. */
 export interface Clock {
   nowMs(): number;
+  /** For spans: goes on from anywhere, and nobody sets it. Absent = `nowMs` is not set either. */
+  steadyMs?(): number;
   /** Resolves after `ms`, or at once when the signal aborts. Never rejects. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
@@ -22,7 +24,7 @@ function sleep(ms: number, signal?: AbortSignal): Promise<void> {
 }
 
 /** Wall-clock time. */
-export const realClock: Clock = { nowMs: () => Date.now(), sleep };
+export const realClock: Clock = { nowMs: () => Date.now(), steadyMs: () => performance.now(), sleep };
 
 /** Milliseconds since the epoch that never step back when the machine's clock is set. */
 export const steadyClock: Clock = { nowMs: () => performance.timeOrigin + performance.now(), sleep };

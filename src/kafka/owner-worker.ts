@@ -6,9 +6,10 @@
  * W1 a partition kept across a rebalance keeps running, undisturbed
  * W2 a partition lost is let go; should it come back, it is owned anew only after that (runner-set.ts)
  * W3 the owned topic is read by each owner for itself, up to its barrier; without an input every partition stays paused
- * W4 the lease runs from the last heartbeat that was accepted since the last rebalance; during one there is none
+ * W4 the lease runs from the last heartbeat that was accepted since the last rebalance (lease.ts); during one there is none
  */
 import { CodedError } from '../base/errors.ts';
+import { Lease } from './lease.ts';
 import { partitionOfKey } from './murmur2.ts';
 import type { OwnedPartition } from './owned-partition.ts';
 import {
@@ -57,18 +58,19 @@ export class OwnerWorker {
   readonly #reader: PartitionReader;
   readonly #partitionCount: number;
   readonly #runners = new RunnerSet<OwnerRunner>();
+  readonly #lease: Lease;
   /** An assignment may arrive while `log.group` is still settling; runners wait for the member. */
   readonly #joined = Promise.withResolvers<void>();
   #member: GroupMember | undefined;
   #epoch = 0;
   #heartbeatAtMs: number | null = null;
-  #leasedAtMs = Number.NEGATIVE_INFINITY;
   #closing = false;
 
   private constructor(options: OwnerWorkerOptions, reader: PartitionReader, partitionCount: number) {
     this.#options = options;
     this.#reader = reader;
     this.#partitionCount = partitionCount;
+    this.#lease = new Lease({ clock: options.log.clock, sessionTimeoutMs: options.settings.sessionTimeoutMs });
   }
 
   /** Resolves when the member has joined; assignments follow by themselves. */
@@ -132,12 +134,10 @@ export class OwnerWorker {
       ...(fetchDelayMs === undefined ? {} : { fetchDelayMs }),
       listener: {
         assigned: (partitions, epoch) => this.#assigned(partitions, epoch),
-        rebalancing: () => {
-          this.#leasedAtMs = Number.NEGATIVE_INFINITY;
-        },
+        rebalancing: () => this.#lease.lapse(),
         heartbeat: (_epoch, atMs) => {
           this.#heartbeatAtMs = atMs;
-          this.#leasedAtMs = atMs;
+          this.#lease.renew(atMs);
           this.#runners.heartbeat(atMs);
         },
         records: (batch) => this.#runners.get(batch.partition)?.records(batch),
@@ -166,7 +166,7 @@ export class OwnerWorker {
         partition,
         partitionOf: (key) => this.partitionOf(key),
         member: () => this.#member as GroupMember,
-        leaseUntilMs: () => this.#leasedAtMs + settings.sessionTimeoutMs,
+        leaseUntilMs: () => this.#lease.untilMs,
         settings,
         serve,
         observer,

@@ -128,6 +128,29 @@ test('W4: the lease follows the heartbeats, and lapses while they are not heard'
   await house.clock.runUntil(() => left() > 0 || joined.owned(0).leaseUntilMs > house.clock.nowMs());
 });
 
+test('W4: a wall clock that is set back while no heartbeat is heard does not make the lease longer', async () => {
+  const { house, join } = await setUp();
+  const { joined } = await join('w');
+  await house.ready(joined);
+  const { clock } = house;
+  const steadyMs = clock.nowMs.bind(clock);
+  let backMs = 0;
+  Object.assign(clock, { steadyMs, nowMs: () => steadyMs() - backMs });
+  await clock.advance(5_000);
+  const owned = joined.owned(0);
+  const left = () => owned.leaseUntilMs - clock.nowMs();
+  joined.log.freeze();
+  await clock.advance(SETTINGS.sessionTimeoutMs - 1_000);
+  expect(left()).toBeGreaterThan(0);
+  expect(left()).toBeLessThanOrEqual(1_000);
+  backMs = SETTINGS.sessionTimeoutMs - 3_000;
+  expect(left()).toBeLessThanOrEqual(1_000);
+  await clock.advance(1_000);
+  expect(left()).toBeLessThanOrEqual(0);
+  joined.log.thaw();
+  await clock.runUntil(() => left() > 0);
+});
+
 test('an input that is not the twin of the owned topic is refused', async () => {
   const { house } = await setUp();
   await house.clock.run(house.log.admin.createTopics([{ name: 'odd', partitions: PARTITIONS + 1, config: {} }]));
