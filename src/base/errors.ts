@@ -127,7 +127,12 @@ export const ERROR_TABLE = {
   },
   kustomer_permission: {
     disposition: 'refuse',
-    meaning: 'The API key is bad or expired, or lacks the role the message names (401, 403).',
+    meaning:
+      'The API key lacks the role the message names (403). Outside of receipts also a key that is bad or expired (401).',
+  },
+  kustomer_unauthorized: {
+    disposition: 'refuse',
+    meaning: 'Kustomer does not know the API key of a write (401): it is wrong, truncated, expired or revoked.',
   },
   kustomer_misconfigured: {
     disposition: 'refuse',
@@ -180,7 +185,16 @@ export const ERROR_TABLE = {
   deadline_passed: { disposition: 'refuse', meaning: 'The deadline of the command passed before it could be sent.' },
   policy_blocked: {
     disposition: 'refuse',
-    meaning: 'The policy does not allow the command; the receipt names the rule.',
+    meaning: 'No rule of a policy allows the command, or a rule that the receipt names forbids it.',
+  },
+  operator_without_rule: {
+    disposition: 'refuse',
+    meaning: 'Rules allow the capability to other operators, and none to this one.',
+  },
+  grant_missing: { disposition: 'refuse', meaning: 'The operator was not granted the capability of the connection.' },
+  capability_not_exposed: {
+    disposition: 'refuse',
+    meaning: 'The connection does not expose the capability: it has no API key.',
   },
   limit_reached: { disposition: 'refuse', meaning: 'The limit of a policy rule is used up for now.' },
   confirmation_pending: { disposition: 'refuse', meaning: 'A command with this key waits for its approval.' },

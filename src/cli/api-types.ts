@@ -65,6 +65,8 @@ export interface Verdict {
   readonly rule: string | null;
   readonly tier?: number | null;
   readonly reason?: string | null;
+  /** On BLOCK, of a test: as the error of a receipt. */
+  readonly code?: string | null;
 }
 
 export interface PolicyRef {

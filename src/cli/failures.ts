@@ -41,6 +41,11 @@ export const DEDUPLICATED: Failure = {
   fix: 'No action needed. DEDUP means the duplicate was caught, not that it ran twice.',
 };
 
+const WITHOUT_RULE: Failure = {
+  cause: 'BLOCK: the rules for it apply to other operators, and this one has none.',
+  fix: 'Name one they apply to with --operator, or add an allow rule and re-run `fibric policy apply`.',
+};
+
 const BY_CHECK_CODE: Readonly<Record<string, Failure>> = {
   unauthorized: UNAUTHORIZED,
   auth_failed: UNAUTHORIZED,
@@ -49,40 +54,37 @@ const BY_CHECK_CODE: Readonly<Record<string, Failure>> = {
   optional_rate_limited: RATE_LIMITED,
 };
 
+/** Of the probe, and of the contract. */
+const WEBHOOK_CHECKS: ReadonlySet<string> = new Set(['webhook', 'webhook_health']);
+
 /** Null for a check that is well, or whose failure the guide does not know. */
 export function failureOfCheck({ ok, code, name, next_step }: Check): Failure | null {
   if (ok === true) return null;
   const known = code == null ? undefined : BY_CHECK_CODE[code];
   if (known !== undefined) return known;
-  return ok === false && /webhook/.test(name) ? { ...LAGGING, fix: next_step ?? LAGGING.fix } : null;
+  return ok === false && WEBHOOK_CHECKS.has(name) ? { ...LAGGING, fix: next_step ?? LAGGING.fix } : null;
 }
+
+/** What a receipt's code says of it, where one of the guide's rows, or one like them, is about it. */
+const BY_RECEIPT_CODE: Readonly<Record<string, (receipt: Receipt) => Failure | null>> = {
+  kustomer_rate_limited: () => RATE_LIMITED,
+  budget_exhausted: () => RATE_LIMITED,
+  kustomer_unauthorized: () => UNAUTHORIZED,
+  kustomer_permission: () => MISSING_PERMISSION,
+  // An allow rule does not help against a rule that forbids.
+  policy_blocked: ({ verdict }) => (verdict?.rule == null ? BLOCKED : null),
+  operator_without_rule: () => WITHOUT_RULE,
+  grant_missing: ({ capability, operator }) => ({
+    cause: 'BLOCK: an operator has exactly what it was granted, and this it was not.',
+    fix: `fibric capabilities grant ${capability ?? '<capability>'} --operator ${operator ?? '<name>'}`,
+  }),
+};
 
 /** Which of the guide's rows a receipt is; null for none: then the receipt's own words are all there is. */
 export function failureOfReceipt(receipt: Receipt): Failure | null {
   const { verdict, error } = receipt;
   if (verdict?.decision === 'DEDUP') return DEDUPLICATED;
-  // A dry run that policy blocks has no error: nothing failed.
-  if (error == null) return verdict?.decision === 'BLOCK' ? failureOfBlock(receipt) : null;
-  if (error.code === 'policy_blocked') return failureOfBlock(receipt);
-  if (error.code === 'kustomer_rate_limited' || error.code === 'budget_exhausted') return RATE_LIMITED;
-  if (error.code !== 'kustomer_permission') return null;
-  // One code for both; which it was stands in the words of Kustomer's answer.
-  return /\b401\b|unauthori[sz]ed|\bexpired\b|\brevoked\b/i.test(error.message) ? UNAUTHORIZED : MISSING_PERMISSION;
-}
-
-/** No grant, no rule, rules for others, or a rule that forbids. An allow rule does not help against all of them. */
-function failureOfBlock({ verdict, error, capability, operator }: Receipt): Failure | null {
-  if (/\bno grant\b|\bnot granted\b/.test(error?.message ?? verdict?.reason ?? '')) {
-    return {
-      cause: 'BLOCK: an operator has exactly what it was granted, and this it was not.',
-      fix: `fibric capabilities grant ${capability ?? '<capability>'} --operator ${operator ?? '<name>'}`,
-    };
-  }
-  if (/\bapply to other operators\b/.test(error?.message ?? verdict?.reason ?? '')) {
-    return {
-      cause: 'BLOCK: the rules for it apply to other operators, and this one has none.',
-      fix: 'Name one they apply to with --operator, or add an allow rule and re-run `fibric policy apply`.',
-    };
-  }
-  return verdict?.rule == null ? BLOCKED : null;
+  // A dry run that policy blocks has no error: nothing failed. Its verdict has the code.
+  const code = error?.code ?? (verdict?.decision === 'BLOCK' ? (verdict.code ?? 'policy_blocked') : undefined);
+  return code === undefined ? null : (BY_RECEIPT_CODE[code]?.(receipt) ?? null);
 }

@@ -10,6 +10,9 @@ import { showTime } from './times.ts';
 /** Refusals that policy, or a person policy asked, has spoken. */
 const VETOES: ReadonlySet<string> = new Set([
   'policy_blocked',
+  'operator_without_rule',
+  'grant_missing',
+  'capability_not_exposed',
   'limit_reached',
   'confirmation_rejected',
   'confirmation_expired',

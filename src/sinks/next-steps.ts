@@ -7,6 +7,9 @@ const NEXT_STEPS: Partial<Record<ErrorCode, string>> = {
   deadline_passed: 'Send it as a new command with a later deadline, if it still matters.',
   policy_blocked:
     'Add an allow rule for the capability to a policy of the tenant and apply it, if this should be allowed.',
+  operator_without_rule: 'Name an operator the rules apply to, or add an allow rule for this one and apply it.',
+  grant_missing: 'Grant the capability to the operator, if it should have it.',
+  capability_not_exposed: 'Give the connection an API key.',
   limit_reached: 'Send it again when the window of the limit has moved on, or raise the limit in the policy.',
   confirmation_pending: 'Approve or reject the command that waits.',
   confirmation_expired: 'Send it as a new command and approve it in time.',
@@ -27,6 +30,7 @@ const NEXT_STEPS: Partial<Record<ErrorCode, string>> = {
   kustomer_conflict: 'Somebody keeps changing the object. Send it again as a new command.',
   kustomer_permission:
     'Make an API key with the permission the message names (keys cannot be re-scoped), and give it to the connection.',
+  kustomer_unauthorized: 'Make a new API key in Kustomer, and give it to the connection.',
   kustomer_misconfigured: "Correct the connection's subdomain or API address.",
   kustomer_refused:
     'Kustomer does not take these values: see its words in the message, correct them and send a new command.',

@@ -86,7 +86,7 @@ export const OUTCOME_TABLE: readonly OutcomeRow[] = [
     kind: 'permission',
     status: 401,
     becomes: 'failed_final',
-    receiptCode: 'kustomer_permission',
+    receiptCode: 'kustomer_unauthorized',
     connectionFault: 'key_refused',
     meaning: '401: the key is wrong, expired or revoked; by the old documentation also a missing role.',
   },

@@ -38,7 +38,12 @@ const body = z.strictObject({
   wait_ms: z.number().int().min(0).max(60_000).default(15_000).describe('For live: longest wait for the receipt.'),
 });
 
-const verdict = z.strictObject({ decision: z.string(), rule: z.string().nullable(), reason: z.string().nullable() });
+const verdict = z.strictObject({
+  decision: z.string(),
+  rule: z.string().nullable(),
+  reason: z.string().nullable(),
+  code: z.string().nullable().describe('On BLOCK, why: the code that the error of a receipt has.'),
+});
 
 const answer = z.strictObject({
   object: z.literal('connector_test'),
@@ -114,7 +119,10 @@ export function connectorTestRoutes(ports: CorePorts): readonly Route[] {
             body: {
               ...head,
               ...NOTHING,
-              verdict: { decision: told.decision, rule: told.policy?.rule ?? null, reason: told.reason },
+              verdict: {
+                ...{ decision: told.decision, rule: told.policy?.rule ?? null, reason: told.reason },
+                code: told.code,
+              },
               outcome: told.decision === 'BLOCK' ? 'refused' : 'dry_run',
               policy: told.policy,
             },
@@ -182,7 +190,10 @@ function testKey(operator: string, capability: string, args: unknown): string {
 function ofReceipt(receipt: WireReceipt): Pick<Answer, 'verdict' | 'outcome' | 'policy' | 'receipt'> {
   const { verdict, policy, outcome, error, receipt_id } = receipt;
   return {
-    verdict: { decision: verdict.decision, rule: verdict.rule, reason: error?.message ?? null },
+    verdict: {
+      ...{ decision: verdict.decision, rule: verdict.rule, reason: error?.message ?? null },
+      code: verdict.decision === 'BLOCK' ? (error?.code ?? null) : null,
+    },
     outcome,
     policy: policy === null ? null : { ...policy, rule: verdict.rule },
     receipt: { object: 'receipt', id: receipt_id, ...receipt },

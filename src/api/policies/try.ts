@@ -1,5 +1,6 @@
 /** What tries policies without doing anything: a text, and an action. */
 import { z } from 'zod';
+import { blockCode } from '../../fibric/block-code.ts';
 import { CAPABILITIES } from '../../fibric/policy/capabilities.ts';
 import { evaluatePolicy } from '../../fibric/policy/evaluate.ts';
 import { type ParsedPolicy, parsePolicy } from '../../fibric/policy/parse.ts';
@@ -16,6 +17,7 @@ const evaluation = z.strictObject({
   object: z.literal('policy_evaluation'),
   decision: z.enum(['ALLOW', 'ALERT', 'BLOCK']),
   cause: z.string(),
+  code: z.string().nullable().describe('On BLOCK: the code that the error of a receipt has.'),
   reason: z.string(),
   policy: z.strictObject({ name: z.string(), version: z.number().int(), rule: z.string() }).nullable(),
   limits: z.array(
@@ -106,8 +108,9 @@ export function evaluated(
   request: EvaluateRequest,
   { tenantId, target, nowMs }: EvaluateContext,
 ): z.input<typeof evaluation> {
+  const compiled = policies.of(tenantId);
   const decision = evaluatePolicy(request, {
-    policies: policies.of(tenantId),
+    policies: compiled,
     grants: grants.of(target.connection),
     nowMs,
     used: policies.used,
@@ -117,6 +120,7 @@ export function evaluated(
     object: 'policy_evaluation',
     decision: decision.decision,
     cause: decision.cause,
+    code: decision.decision === 'BLOCK' ? blockCode(decision.cause, request.capability, compiled) : null,
     reason: decision.reason,
     policy: citation === null ? null : { name: citation.policy, version: citation.version, rule: citation.text },
     limits: decision.quotas.map((quota) => ({

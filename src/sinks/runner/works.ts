@@ -1,5 +1,6 @@
 /** The commands at work in one partition: each is told what happened to it, and what it wants done is done. */
 import { CodedError } from '../../base/errors.ts';
+import { blockCode } from '../../fibric/block-code.ts';
 import { evaluatePolicy } from '../../fibric/policy/evaluate.ts';
 import type { Ticket } from '../lanes.ts';
 import type { LifecycleEffect, LifecycleEvent, PolicyDecision } from '../lifecycle/events.ts';
@@ -189,7 +190,8 @@ export class Works {
       used: place.usedBy(life.command.receiptId, live.mode === 'live'),
     };
     const decided = place.decided(evaluatePolicy({ capability, operator, args, value }, context));
-    return policyDecision(decided, { nowMs, approvalTtlMs: settings.approvalTtlMs, moved: place.moved });
+    const code = blockCode(decided.cause, capability, context.policies);
+    return policyDecision(decided, { nowMs, approvalTtlMs: settings.approvalTtlMs, moved: place.moved, code });
   }
 
   #finish(atWork: AtWork, { change, receipt }: Effect<'finish'>): void {

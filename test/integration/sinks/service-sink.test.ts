@@ -207,7 +207,7 @@ test('commands are judged, carried out once and receipted, over a killed process
   expect(shapes(await send({}))).toEqual(['BLOCK refused policy_blocked']);
   await apply(POLICY);
   const [ungranted] = await send({});
-  expect(ungranted?.error?.message).toMatch(/no grant/);
+  expect(ungranted?.error).toMatchObject({ code: 'grant_missing', message: expect.stringMatching(/no grant/) });
   await grant('conversation.note.write', 'conversation.status.write');
   expect(shapes(await send({ mode: 'dry_run' }))).toEqual(['ALLOW dry_run -']);
   expect(org.writes.list()).toHaveLength(0);

@@ -31,10 +31,14 @@ export function tryAction(body: Json, connector: Json | undefined, world: World)
   }
   const { decision, rule, policy } = decide(capability, world);
   const closed = world.ungranted ? `the operator has no grant of ${capability}` : 'no rule allows the action';
+  const code = world.ungranted ? 'grant_missing' : 'policy_blocked';
   const verdict = { decision, rule, tier: null };
   if (tool !== null && mode === 'dry_run') {
     const reason = decision === 'BLOCK' ? closed : 'a rule allows it';
-    return answer(decision === 'BLOCK' ? 'refused' : 'dry_run', { verdict: { decision, rule, reason }, policy });
+    return answer(decision === 'BLOCK' ? 'refused' : 'dry_run', {
+      verdict: { decision, rule, reason, code: decision === 'BLOCK' ? code : null },
+      policy,
+    });
   }
   const common = { capability, mode, operator, idempotency_key: key, verdict, policy };
   const disposed = (fields: Json): Answer => {
@@ -42,13 +46,21 @@ export function tryAction(body: Json, connector: Json | undefined, world: World)
     const told = receipt['verdict'] as Json;
     return answer(String(receipt['outcome']), {
       receipt,
-      ...(tool !== null && { policy, verdict: { decision: told['decision'], rule: told['rule'], reason: null } }),
+      ...(tool !== null && {
+        policy,
+        verdict: {
+          decision: told['decision'],
+          rule: told['rule'],
+          reason: null,
+          code: told['decision'] === 'BLOCK' ? code : null,
+        },
+      }),
     });
   };
   if (mode === 'dry_run')
-    return disposed({ outcome: 'dry_run', vendor: null, attempts: 0, error: blockError(decision, closed) });
+    return disposed({ outcome: 'dry_run', vendor: null, attempts: 0, error: blockError(decision, code, closed) });
   if (decision === 'BLOCK')
-    return disposed({ outcome: 'refused', vendor: null, attempts: 0, error: blockError(decision, closed) });
+    return disposed({ outcome: 'refused', vendor: null, attempts: 0, error: blockError(decision, code, closed) });
   if (decision === 'ALERT') {
     world.approvals.push({ ...APPROVAL, capability, args, idempotency_key: key });
     return answer('pending', { command_id: 'cmd_1' }, 202);
@@ -100,10 +112,10 @@ function decide(capability: string, world: World): { decision: string; rule: str
   return { decision: 'BLOCK', rule: null, policy: null };
 }
 
-function blockError(decision: string, message: string): Json | null {
+function blockError(decision: string, code: string, message: string): Json | null {
   if (decision !== 'BLOCK') return null;
   return {
-    code: 'policy_blocked',
+    code,
     message,
     next_step: 'Add an allow rule.',
     problems: [],

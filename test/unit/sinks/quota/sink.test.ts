@@ -88,8 +88,8 @@ describe('a limit', () => {
       ...times(3, 'applied'),
       ...times(2, 'deduplicated'),
       ...times(5, 'dry_run'),
+      ...times(5, 'refused grant_missing'),
       'refused limit_reached',
-      ...times(5, 'refused policy_blocked'),
     ];
     expect(codes(await receipts(16))).toEqual(expected);
   });

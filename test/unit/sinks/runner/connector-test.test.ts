@@ -41,7 +41,7 @@ it('acts only with what the API signed; whoever else takes the name is refused',
     'refused command_invalid',
     'refused command_invalid',
     'refused command_invalid',
-    'refused policy_blocked',
+    'refused grant_missing',
   ]);
   expect(org.writes.count).toBe(1);
   expect(testHeaders('triage', other.value as Buffer, ANSWER_MAC)).toEqual({});

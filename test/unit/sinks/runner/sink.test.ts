@@ -162,7 +162,7 @@ describe('nothing is called', () => {
     expect(byOutcome.toSorted()).toEqual([
       'dry_run,ALLOW,',
       'refused,BLOCK,connection_unknown',
-      'refused,BLOCK,policy_blocked',
+      'refused,BLOCK,grant_missing',
     ]);
     expect(org.writes.count).toBe(0);
   });
