@@ -6,7 +6,7 @@
  *    (after `seek` from the offset it names)
  * I2 nothing is fetched before `listen`, while the queue is full, or after `stop`
  */
-import type { GroupMember, LogRecord, RecordBatch, TopicPartition } from './port.ts';
+import type { GroupMember, LogAdmin, LogRecord, RecordBatch, TopicPartition } from './port.ts';
 import { RecordQueue } from './record-queue.ts';
 
 const MAX_QUEUED_RECORDS = 1000;
@@ -22,25 +22,30 @@ export interface OwnedInput {
   take(maxRecords: number): readonly LogRecord[];
   /** The next record to be taken is the one at this offset, be it once more; nothing before `position`. */
   seek(offset: number): void;
+  /** See LogAdmin. Rejects with a CodedError. */
+  offsetSince(timestampMs: number): Promise<number>;
 }
 
 export interface InputFeedOptions {
   readonly member: () => GroupMember;
   readonly input: TopicPartition;
   readonly position: number;
+  readonly admin: Pick<LogAdmin, 'offsetSince'>;
 }
 
 export class InputFeed implements OwnedInput {
   readonly position: number;
   readonly #member: () => GroupMember;
   readonly #input: TopicPartition;
+  readonly #admin: InputFeedOptions['admin'];
   readonly #queue = new RecordQueue(MAX_QUEUED_RECORDS, MAX_QUEUED_BYTES);
   #wake: (() => void) | undefined;
   #nextOffset: number;
   #paused = true;
 
-  constructor({ member, input, position }: InputFeedOptions) {
+  constructor({ member, input, position, admin }: InputFeedOptions) {
     this.#member = member;
+    this.#admin = admin;
     this.#input = input;
     this.position = position;
     this.#nextOffset = position;
@@ -62,6 +67,10 @@ export class InputFeed implements OwnedInput {
     this.#nextOffset = Math.max(offset, this.position);
     this.#queue.reset(new Map([[this.#input.partition, this.#nextOffset]]));
     this.reassigned();
+  }
+
+  offsetSince(timestampMs: number): Promise<number> {
+    return this.#admin.offsetSince(this.#input, timestampMs);
   }
 
   records(batch: RecordBatch): void {

@@ -170,7 +170,7 @@ export class OwnerRunner {
             input: {
               topic,
               create: (position) => {
-                this.#feed = new InputFeed({ member, input: { topic, partition }, position });
+                this.#feed = new InputFeed({ member, input: { topic, partition }, position, admin: log.admin });
                 return this.#feed;
               },
             },

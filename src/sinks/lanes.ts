@@ -160,18 +160,18 @@ export class Lanes<T> {
   }
 
   /**
-   * The partition is ours, in an epoch above all of its earlier ones. `commitOffset` is where it is read from and `progress`
-   * what the last owner left with that offset. An older epoch that is still held is revoked; its orphans are returned.
+   * The partition is ours, in an epoch above all of its earlier ones. `position` is the first offset that may come and `progress`
+   * what the last owner left, where that is to be believed. An older epoch that is still held is revoked; its orphans are returned.
    */
   assign(
     partition: number,
-    owned: { readonly epoch: number; readonly commitOffset: number; readonly progress: Progress | null },
+    owned: { readonly epoch: number; readonly position: number; readonly progress: Progress | null },
   ): readonly Orphan<T>[] {
     const before = this.#homes.get(partition);
     if (before !== undefined && before.epoch >= owned.epoch)
       throw new RangeError(`partition ${partition}: epoch ${owned.epoch} comes after ${before.epoch}`);
     const orphans = this.revoke(partition);
-    const offsets = new Offsets(owned.commitOffset, owned.progress);
+    const offsets = new Offsets(owned.position, owned.progress);
     const room = { lanes: new Map(), tenants: new Map(), passed: new Passed(), queued: 0, bytes: 0 };
     this.#homes.set(partition, { partition, epoch: owned.epoch, offsets, ...room, refused: null, paused: false });
     return orphans;

@@ -5,9 +5,9 @@
  * F1 the commit offset is that of the lowest unfinished record; nothing below it is unfinished
  * F2 a finished record is `known` when it comes again, also to the next owner, who restores `progress`
  * F3 an unfinished record is never `known`, but while it is in hand
- * F4 progress names the offset that the group has committed, in the same transaction or in an earlier one. Where they disagree
- *    somebody moved the group by hand, or the topic is another: progress is not believed then, since it would skip commands in
- *    silence; the ledger still knows them
+ * F4 progress names the offset that the group has committed, in the same transaction or in an earlier one. Where they disagree it
+ *    is believed of its own log only (runner/resume.ts); there it tells more than the group, which may have lost its offset or
+ *    been set back. A group that was moved on is followed: what lies before is given up
  */
 export interface Progress {
   /** Everything below is finished: what may be committed. */
@@ -18,6 +18,8 @@ export interface Progress {
   readonly unfinished: readonly number[];
   /** What the group has committed when this is; it may follow behind. Absent = the commit offset. */
   readonly groupOffset?: number;
+  /** The latest time of any record below `nextOffset`, which tells its log from another one. Absent = not known. */
+  readonly latestMs?: number;
 }
 
 export class Offsets {
@@ -30,12 +32,13 @@ export class Offsets {
   #restoredHead = 0;
   #restoredNext: number;
 
-  constructor(commitOffset: number, progress: Progress | null) {
-    this.#nextOffset = commitOffset;
-    this.#restoredNext = commitOffset;
-    if (progress === null || (progress.groupOffset ?? progress.commitOffset) !== commitOffset) return;
-    this.#restored = progress.unfinished;
-    this.#restoredNext = progress.nextOffset;
+  /** `position`: nothing below it comes. `progress` only where it is believed (F4). */
+  constructor(position: number, progress: Progress | null) {
+    this.#nextOffset = position;
+    this.#restoredNext = position;
+    if (progress === null) return;
+    this.#restored = progress.unfinished.filter((offset) => offset >= position);
+    this.#restoredNext = Math.max(position, progress.nextOffset);
   }
 
   /** Whether a record is to be worked on. `known`: in hand already, or finished. */

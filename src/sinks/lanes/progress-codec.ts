@@ -3,12 +3,13 @@ import { CodedError } from '../../base/errors.ts';
 import { ByteReader, ByteWriter } from '../bytes.ts';
 import type { Progress } from './offsets.ts';
 
-/** 2: names the offset of the group. */
-const VERSION = 2;
+/** 2: names the offset of the group. 3: and the latest time. */
+const VERSION = 3;
+const WITHOUT_LATEST = 2;
 const WITHOUT_GROUP_OFFSET = 1;
 
 export function encodeProgress(progress: Progress): Buffer {
-  const { commitOffset, nextOffset, unfinished, groupOffset = commitOffset } = progress;
+  const { commitOffset, nextOffset, unfinished, groupOffset = commitOffset, latestMs = null } = progress;
   const writer = new ByteWriter().byte(VERSION).number(commitOffset - groupOffset);
   writer.number(commitOffset).number(nextOffset).number(unfinished.length);
   let last = commitOffset;
@@ -16,7 +17,7 @@ export function encodeProgress(progress: Progress): Buffer {
     writer.number(offset - last);
     last = offset;
   }
-  return writer.finish();
+  return writer.optional(latestMs, (atMs) => writer.number(atMs)).finish();
 }
 
 /** Throws `ledger_unreadable`. */
@@ -40,8 +41,12 @@ function read(reader: ByteReader): Progress {
     last += reader.number();
     unfinished.push(last);
   }
+  const latestMs = version <= WITHOUT_LATEST ? null : reader.optional(() => reader.number());
   const fits = reader.isAtEnd && last <= nextOffset && behind <= commitOffset;
   if (!fits) throw new RangeError('the parts do not fit together');
-  const progress = { commitOffset, nextOffset, unfinished };
-  return behind === 0 ? progress : { ...progress, groupOffset: commitOffset - behind };
+  return {
+    ...{ commitOffset, nextOffset, unfinished },
+    ...(behind === 0 ? {} : { groupOffset: commitOffset - behind }),
+    ...(latestMs === null ? {} : { latestMs }),
+  };
 }

@@ -55,6 +55,7 @@ export class Intake {
       const records = this.#input.take(INTAKE_RECORDS);
       if (records.length === 0) this.#heldUpSinceMs = null;
       for (const record of records) {
+        this.#partition.saw(record.timestampMs);
         if (lanes.isKnown(record.partition, record.offset)) continue;
         await heard?.(record);
         const admission = await admitted(this.#partition, record);

@@ -15,13 +15,12 @@
  */
 import type { OwnedPartition } from '../../kafka/owner-worker.ts';
 import { AnswerDesk } from '../answers/desk.ts';
-import { decodeProgress } from '../lanes/progress-codec.ts';
 import type { Turn } from '../lanes.ts';
 import { FullLedger } from './full-ledger.ts';
 import { Intake } from './intake.ts';
-import { PROGRESS_KEY } from './ledger-view.ts';
 import { type LaneWork, Partition, type Shared } from './partition.ts';
 import { decoded, ensureReceipts } from './reading.ts';
+import { lastProgress } from './resume.ts';
 import { Works } from './works.ts';
 
 export class PartitionSink {
@@ -41,9 +40,11 @@ export class PartitionSink {
     const { lanes } = shared;
     const { partition, epoch, input } = owned;
     if (input === null) throw new TypeError('The sink needs an input');
-    const bytes = owned.get(PROGRESS_KEY);
-    const progress = bytes === undefined ? null : decodeProgress(bytes);
-    lanes.assign(partition, { epoch, commitOffset: input.position, progress });
+    const progress = await lastProgress(owned, input);
+    this.#partition.saw(progress?.latestMs);
+    lanes.assign(partition, { epoch, position: input.position, progress });
+    const unfinishedFrom = lanes.commitOffset(partition) ?? input.position;
+    if (unfinishedFrom > input.position) input.seek(unfinishedFrom); // whatever the group says
     const full = new FullLedger(this.#partition);
     try {
       this.#partition.track(this.#desk.expire());

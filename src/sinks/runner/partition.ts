@@ -5,6 +5,7 @@ import { HEADER } from '../../kafka/headers.ts';
 import type { OwnedPartition } from '../../kafka/owner-worker.ts';
 import type { LogRecord } from '../../kafka/port.ts';
 import type { AnswerWork } from '../answers/admit-answer.ts';
+import type { Progress } from '../lanes/offsets.ts';
 import type { Lanes, Ticket } from '../lanes.ts';
 import type { LedgerChange } from '../ledger/entry.ts';
 import type { CustomerPace } from '../pace/customer-pace.ts';
@@ -16,6 +17,8 @@ import type { SinkDeps } from './ports.ts';
 import { Wakeup } from './wakeup.ts';
 
 const MAX_ERROR_MESSAGE_CHARS = 500;
+/** By which a producer's clock may be ahead of ours. */
+const MAX_AHEAD_MS = 60_000;
 
 /** What has its turn in a lane. */
 export type LaneWork = CommandWork | AnswerWork;
@@ -43,6 +46,8 @@ export class Partition {
   readonly #end = new AbortController();
   readonly #underWay = new Set<Promise<void>>();
   #failure: { readonly error: unknown } | undefined;
+  /** Of all records of the partition, as far as is known. */
+  #latestMs: number | undefined;
 
   /** `noted` is told of every change of the ledger, when it is staged. */
   constructor(shared: Shared, owned: OwnedPartition, noted: (change: LedgerChange) => void) {
@@ -56,7 +61,7 @@ export class Partition {
       ledger: this.ledger,
       clock: shared.clock,
       paceMs: () => paceMs + (maxPaceMs - paceMs) * shared.lanes.load,
-      progress: () => shared.lanes.progress(owned.partition),
+      progress: () => this.#progress,
       idle: () => this.changed.wake(),
       failed: (error) => this.fail(error),
     });
@@ -64,6 +69,12 @@ export class Partition {
 
   get nowMs(): number {
     return this.shared.clock.nowMs();
+  }
+
+  /** A record of this time was there. One that lies in the future says nothing, or it would hide a log that was made anew. */
+  saw(timestampMs: number | undefined): void {
+    if (timestampMs === undefined || timestampMs < 0 || timestampMs > this.nowMs + MAX_AHEAD_MS) return;
+    this.#latestMs = Math.max(this.#latestMs ?? 0, timestampMs);
   }
 
   /** What ended it before it was let go. */
@@ -144,5 +155,12 @@ export class Partition {
     const passes = error instanceof CodedError && (error.disposition === 'retry' || error.disposition === 'wait');
     if (!passes) throw error;
     await this.shared.clock.sleep(ms, this.ending);
+  }
+
+  /** With what tells its log from another one (resume.ts). */
+  get #progress(): Progress | undefined {
+    const progress = this.shared.lanes.progress(this.owned.partition);
+    const latestMs = this.#latestMs;
+    return progress === undefined || latestMs === undefined ? progress : { ...progress, latestMs };
   }
 }

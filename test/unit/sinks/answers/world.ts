@@ -331,8 +331,10 @@ class FakeOwned implements OwnedPartition {
         return records;
       },
       seek: (offset) => {
-        this.#position = world.input.findIndex((record) => record.offset >= offset);
+        const at = world.input.findIndex((record) => record.offset >= offset);
+        this.#position = at === -1 ? world.input.length : at;
       },
+      offsetSince: async () => world.input.length,
     };
   }
 

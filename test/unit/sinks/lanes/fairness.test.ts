@@ -6,7 +6,7 @@ import { LANE_LIMITS, type LaneLimits, Lanes, type Turn } from '../../../../src/
 
 function lanesOf(limits: Partial<LaneLimits> = {}): Lanes<string> {
   const lanes = new Lanes<string>({ ...LANE_LIMITS, ...limits });
-  lanes.assign(0, { epoch: 1, commitOffset: 0, progress: null });
+  lanes.assign(0, { epoch: 1, position: 0, progress: null });
   return lanes;
 }
 

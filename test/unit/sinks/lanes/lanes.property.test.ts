@@ -184,7 +184,7 @@ class Pair {
   assign(at: number): void {
     const progress = this.progress[at] ?? null;
     const commitOffset = progress?.commitOffset ?? 0;
-    const orphans = this.lanes.assign(at, { epoch: ++this.epoch, commitOffset, progress });
+    const orphans = this.lanes.assign(at, { epoch: ++this.epoch, position: commitOffset, progress });
     this.revoke(at, orphans);
     this.model.assign(at, commitOffset, this.finished[at] as Set<number>);
     this.#readFrom(at, commitOffset);

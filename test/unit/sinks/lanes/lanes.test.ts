@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { DueQueue } from '../../../../src/sinks/lanes/due-queue.ts';
 import { LANE_LIMITS, type LaneLimits, Lanes, type Turn } from '../../../../src/sinks/lanes.ts';
 
-const FRESH = { epoch: 1, commitOffset: 0, progress: null };
+const FRESH = { epoch: 1, position: 0, progress: null };
 
 /** All one tenant may have, unless a story is about shares. */
 const GREEDY = { slotGreed: Number.POSITIVE_INFINITY, roomGreed: Number.POSITIVE_INFINITY };

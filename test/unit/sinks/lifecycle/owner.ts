@@ -67,7 +67,7 @@ export class Owner {
       [...world.durable.ledger].map(([identity, entry]) => [identity, decodeEntry(encodeEntry(entry))]),
     );
     const progress = decodeProgress(encodeProgress(world.durable.progress));
-    this.#lanes.assign(0, { epoch, commitOffset: progress.commitOffset, progress });
+    this.#lanes.assign(0, { epoch, position: progress.commitOffset, progress });
     this.#position = progress.commitOffset;
   }
 
