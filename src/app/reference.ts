@@ -1,4 +1,5 @@
 /** The reference pages as text, each from the table it documents. */
+import { SCOPE_MEANINGS, SCOPE_PRESETS, SCOPES, type Scope } from '../api/caller.ts';
 import { API_ERRORS } from '../api/errors.ts';
 import { ERROR_TABLE } from '../base/errors.ts';
 import { COMMAND_FIELDS } from '../fibric/commands/command.ts';
@@ -51,9 +52,15 @@ function api(): string {
     code(row.type),
     row.meaning,
   ]);
+  const presets = Object.entries(SCOPE_PRESETS) as readonly [string, readonly Scope[]][];
+  const scopes = SCOPES.map((scope) => [
+    code(scope),
+    SCOPE_MEANINGS[scope],
+    presets.flatMap(([name, has]) => (has.includes(scope) ? [code(name)] : [])).join(', '),
+  ]);
   return (
     '# Control API\n\nEvery route of [the control API](../api.md). `GET /v1/openapi.json` has their schemas. `any` = any token of a tenant.\n' +
-    `${sections.join('')}\n## Errors\n\n${table(['code', 'status', 'type', 'meaning'], errors)}`
+    `${sections.join('')}\n## Scopes\n\n${table(['scope', 'lets a token', 'in the presets'], scopes)}\n## Errors\n\n${table(['code', 'status', 'type', 'meaning'], errors)}`
   );
 }
 

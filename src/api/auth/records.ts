@@ -3,7 +3,7 @@
  * field this version does not know is not understood: a restriction added later must not be dropped.
  */
 import { z } from 'zod';
-import { SCOPES } from '../caller.ts';
+import { SCOPES, type Scope } from '../caller.ts';
 import type { TableKind } from '../ports.ts';
 
 const tenantSchema = z.strictObject({
@@ -35,6 +35,15 @@ const tokenSchema = z.strictObject({
 
 export type TokenRecord = Readonly<z.output<typeof tokenSchema>>;
 
+/** Tokens with every scope were made before there was this one: they have it too, unless they say that they go without. */
+const LATER: Scope = 'customers:read';
+const FIRST_SCOPES = SCOPES.filter((scope) => scope !== LATER);
+const storedToken = tokenSchema.extend({ without: z.tuple([z.literal(LATER)]).optional() });
+
+function isAllBut(scopes: readonly Scope[]): boolean {
+  return !scopes.includes(LATER) && FIRST_SCOPES.every((scope) => scopes.includes(scope));
+}
+
 /** Key: the tenant's id. */
 export const TENANT_KIND: TableKind<TenantRecord> = {
   prefix: 'tenant',
@@ -45,6 +54,9 @@ export const TENANT_KIND: TableKind<TenantRecord> = {
 /** Key: the token's id. */
 export const TOKEN_KIND: TableKind<TokenRecord> = {
   prefix: 'token',
-  parse: (value) => tokenSchema.parse(value),
-  encode: (record) => record,
+  parse: (value) => {
+    const { without, ...record } = storedToken.parse(value);
+    return without === undefined && isAllBut(record.scopes) ? { ...record, scopes: [...SCOPES] } : record;
+  },
+  encode: (record) => (isAllBut(record.scopes) ? { ...record, without: [LATER] } : record),
 };

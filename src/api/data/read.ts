@@ -1,7 +1,13 @@
-/** The read capabilities: a conversation or a customer as Kustomer has it now. Nothing is changed, and nothing receipted. */
+/**
+ * The read capabilities: a conversation or a customer as Kustomer has it now. Nothing is changed, and nothing receipted.
+ *
+ * R1  A scope of its own opens them: what is read is the customers', with the tenant's key.
+ * R2  An operator reads what it was granted and nothing else. Only who may administer connections, and so could grant it, reads
+ *     under no operator's name.
+ */
 import { z } from 'zod';
 import type { Connection } from '../../fibric/connection.ts';
-import { CONNECTOR_TEST, grantOf } from '../../fibric/policy/grants.ts';
+import { CONNECTOR_TEST, type Grants, grantOf } from '../../fibric/policy/grants.ts';
 import type { TenantCaller } from '../caller.ts';
 import { ApiError, notFound } from '../errors.ts';
 import { RESERVED_OPERATOR } from '../names.ts';
@@ -17,7 +23,7 @@ const readQuery = z.strictObject({
     .max(255)
     .refine((name) => name !== CONNECTOR_TEST, RESERVED_OPERATOR)
     .optional()
-    .describe('Read as this operator: it must have been granted the capability.'),
+    .describe('Read as this operator: it must have been granted the capability. Needed without connectors:write.'),
 });
 
 const conversationRow = fields.describe('The fields of the conversation, and its `messages`, oldest first.');
@@ -26,17 +32,12 @@ const customerRow = fields.describe('The fields of the customer, its `orders` an
 export type ReadRouteOptions = Pick<DataPorts, 'read' | 'connections' | 'grants' | 'log'>;
 
 export function readRoutes({ read, connections, grants, log }: ReadRouteOptions): readonly Route[] {
-  const through = ({ tenantId }: TenantCaller, asked: z.output<typeof readQuery>, capability: string): Connection => {
+  const through = (caller: TenantCaller, asked: z.output<typeof readQuery>, capability: string): Connection => {
+    const { tenantId } = caller;
     const connection = chosen(connections.list(tenantId), connections.find(tenantId, asked.connection ?? ''), asked);
-    const { operator } = asked;
-    const granted = operator === undefined ? 'granted' : grantOf(grants.of(connection), operator, capability);
-    if (granted === 'granted' && connection.hasApiKey) return connection;
-    throw new ApiError(
-      'insufficient_scope',
-      connection.hasApiKey && granted === 'not_granted'
-        ? `the operator was not granted ${capability} on ${connection.name}; grant it with \`fibric capabilities grant\``
-        : `${connection.name} does not expose ${capability}: it has no API key`,
-    );
+    const why = refusalOf(caller, asked.operator, { connection, capability, grants: grants.of(connection) });
+    if (why !== null) throw new ApiError('insufficient_scope', why);
+    return connection;
   };
   const answer = <T>(outcome: VendorRead<T>): T => {
     if (outcome.ok) return outcome.value;
@@ -49,7 +50,7 @@ export function readRoutes({ read, connections, grants, log }: ReadRouteOptions)
       url: '/v1/read/conversations/:id',
       summary: 'A conversation with its messages, from Kustomer (conversation.read).',
       tag: 'read',
-      scope: 'connectors:read',
+      scope: 'customers:read',
       params: z.strictObject({ id: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/) }),
       query: readQuery,
       response: { 200: conversationRow },
@@ -72,7 +73,7 @@ export function readRoutes({ read, connections, grants, log }: ReadRouteOptions)
       url: '/v1/read/customers/:id',
       summary: 'A customer with orders and contact history, from Kustomer (customer.read).',
       tag: 'read',
-      scope: 'connectors:read',
+      scope: 'customers:read',
       params: z.strictObject({ id: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/) }),
       query: readQuery,
       response: { 200: customerRow },
@@ -92,6 +93,25 @@ export function readRoutes({ read, connections, grants, log }: ReadRouteOptions)
       },
     }),
   ];
+}
+
+interface Asking {
+  readonly connection: Connection;
+  readonly capability: string;
+  readonly grants: Grants;
+}
+
+/** R2. Null where it may be read. */
+function refusalOf({ scopes }: TenantCaller, operator: string | undefined, asking: Asking): string | null {
+  const { connection, capability, grants } = asking;
+  const { name, hasApiKey } = connection;
+  if (!hasApiKey || !grants.exposed.has(capability)) return `${name} does not expose ${capability}: it has no API key`;
+  if (operator === undefined) {
+    if (scopes.has('connectors:write')) return null;
+    return `the token may not read under no name: give an \`operator\` that was granted ${capability}`;
+  }
+  if (grantOf(grants, operator, capability) === 'granted') return null;
+  return `the operator was not granted ${capability} on ${name}; grant it with \`fibric capabilities grant\``;
 }
 
 function chosen(

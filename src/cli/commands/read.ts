@@ -21,7 +21,10 @@ function addOne(read: Command, cli: Cli, what: 'conversation' | 'customer', abou
     about,
     options: [
       option('--connection <name>', 'through which connection, where there are several'),
-      option('--operator <name>', 'as this operator: it must have the capability'),
+      option(
+        '--operator <name>',
+        'as this operator, which must have the capability; needed where the token may not write connectors',
+      ),
     ],
     examples: [`fibric read ${what} 65f1c0de`, `fibric read ${what} 65f1c0de --operator triage-analyst --json`],
     run: async ({ api, out }, { connection, operator }, id) => {

@@ -36,7 +36,10 @@ export const IDENTITY: Json = {
   workspace_id: 'ws_main',
   key_id: 'key_5f0c2a',
   key_name: 'laptop',
-  scopes: ['events:read', 'connectors:read', 'connectors:write', 'actions:write', 'receipts:read', 'policies:write'],
+  scopes: [
+    ...['events:read', 'connectors:read', 'connectors:write', 'customers:read'],
+    ...['actions:write', 'receipts:read', 'policies:write'],
+  ],
   expires_at: '2026-02-01T00:00:00.000Z',
 };
 

@@ -303,6 +303,38 @@ describe('reading', () => {
     expect((await get(`/v1/read/conversations/${CONVERSATION}?connection=second`, other)).status).toBe(404);
   });
 
+  it('R1 needs a scope of its own: what stands in Kustomer is the customers’', async () => {
+    refusing('kustomer_refused', 404);
+    house.house.reads = { ...house.house.reads, customer: house.house.reads.conversation as never };
+    const urls = [`/v1/read/conversations/${CONVERSATION}`, '/v1/read/customers/c1'];
+    const codes = async (scopes: readonly string[]) => {
+      const by = await house.api.token('t_a', scopes);
+      return Promise.all(urls.map(async (url) => (await get(url, by)).body.error.code));
+    };
+    const refused = ['insufficient_scope', 'insufficient_scope'];
+    expect(await codes(['read_only'])).toEqual(refused);
+    expect(await codes(['connectors:read', 'connectors:write', 'actions:write', 'events:read'])).toEqual(refused);
+    expect(await codes(['customers:read', 'connectors:write'])).toEqual(['not_found', 'not_found']);
+    expect(await codes(['admin'])).toEqual(['not_found', 'not_found']);
+  });
+
+  it('R2 under no name is for who may administer connections; others name an operator with the grant', async () => {
+    refusing('kustomer_refused', 404);
+    const operate = await house.api.token('t_a', ['operate']);
+    const url = `/v1/read/conversations/${CONVERSATION}`;
+    const nameless = await get(url, operate);
+    expect([nameless.status, nameless.body.error.code]).toEqual([403, 'insufficient_scope']);
+    expect(nameless.body.error.message).toContain('conversation.read');
+    expect((await get(`${url}?operator=triage`, operate)).body.error.code).toBe('insufficient_scope');
+    const [connection] = house.api.memory.connectors.list('t_a');
+    await house.api.memory.grants.grant({
+      ...{ tenantId: 't_a', connectionId: connection?.connection.connectionId ?? '', by: 'test' },
+      ...{ operator: 'triage', capability: 'conversation.read' },
+    });
+    expect((await get(`${url}?operator=triage`, operate)).body.error.code).toBe('not_found');
+    expect((await get('/v1/read/customers/c1?operator=triage', operate)).body.error.code).toBe('insufficient_scope');
+  });
+
   it('as an operator needs the grant', async () => {
     refusing('kustomer_refused', 404);
     const url = `/v1/read/conversations/${CONVERSATION}?operator=triage`;
