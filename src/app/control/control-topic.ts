@@ -56,6 +56,7 @@ export class ControlTopic {
   #writing: Promise<unknown> = Promise.resolve();
   #follow: Follow | undefined;
   #nextOffset = 0;
+  #passedOffset = 0;
   #lastRecordAtMs: number;
   #failures = 0;
   #retryMs = RETRY_MIN_MS;
@@ -75,6 +76,11 @@ export class ControlTopic {
 
   health(): ControlTopicHealth {
     return { following: this.#follow !== undefined, nextOffset: this.#nextOffset, failures: this.#failures };
+  }
+
+  /** Whatever can be read below has been handed over; markers of transactions, which cannot be, may lie between. */
+  get readTo(): number {
+    return Math.max(this.#nextOffset, this.#passedOffset);
   }
 
   /** Writes one record (null = tombstone) and waits until it was handed over here, under this write id. */
@@ -147,6 +153,9 @@ export class ControlTopic {
       fromOffset: this.#nextOffset,
       records: (batch) => {
         for (const record of batch.records) this.#take(record);
+      },
+      passed: (nextOffset) => {
+        this.#passedOffset = nextOffset;
       },
       failed: (error) => void this.#beginAgain(error),
     });

@@ -63,6 +63,8 @@ export interface Documents {
   table<T>(kind: DocumentKind<T>): DocumentTable<T>;
   /** Offset after the last record of the control topic that was read here. */
   controlAt(): number;
+  /** The same with what lies behind it and cannot be read, such as the marker of a transaction. */
+  readTo(): number;
   health(): DocumentsHealth;
   close(): Promise<void>;
 }
@@ -236,6 +238,7 @@ export async function openDocuments(options: DocumentsOptions): Promise<Document
       return table;
     },
     controlAt: () => control.health().nextOffset,
+    readTo: () => control.readTo,
     health() {
       const health = control.health();
       const kinds = fold.kinds();

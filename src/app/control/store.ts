@@ -76,6 +76,8 @@ export interface ConnectionStore {
   onChange(listener: (connectionId: string) => void): () => void;
   /** Offset after the last record of the control topic that was read here. */
   controlAt(): number;
+  /** The same with what lies behind it and cannot be read, such as the marker of a transaction. */
+  readTo(): number;
   health(): StoreHealth;
   close(): Promise<void>;
 }
@@ -216,6 +218,7 @@ export async function openConnectionStore(options: ConnectionStoreOptions): Prom
       return () => void listeners.delete(listener);
     },
     controlAt: () => control.health().nextOffset,
+    readTo: () => control.readTo,
     health() {
       const health = control.health();
       return {

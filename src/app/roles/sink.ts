@@ -24,7 +24,7 @@ export interface SinkRoleOptions {
   readonly log: Log;
   readonly logger: Logger;
   readonly metrics: Metrics;
-  readonly connections: Pick<ConnectionStore, 'get' | 'described' | 'onChange' | 'controlAt'>;
+  readonly connections: Pick<ConnectionStore, 'get' | 'described' | 'onChange' | 'readTo'>;
   readonly clients: Clients;
   readonly acting: Pick<Acting, 'policies' | 'grants' | 'quota' | 'documents'>;
   readonly codec: ActCodec;
@@ -78,11 +78,13 @@ export async function startSinkRole(options: SinkRoleOptions): Promise<SinkRole>
   };
   const { documents } = acting;
   const control = new ControlWait({
-    position: () => Math.min(documents.controlAt(), store.controlAt()),
+    position: () => Math.min(documents.readTo(), store.readTo()),
+    end: async () => (await log.admin.watermarks({ topic: names.control, partition: 0 })).high,
     clock: log.clock,
   });
   const sink = new Sink({
     heard: (record) => control.heard(record),
+    newest: () => control.newest(),
     topics: names,
     connections,
     policies: { of: (tenantId) => policies.of(tenantId), grants: (connection) => grants.of(connection) },

@@ -47,7 +47,8 @@ export interface Refusal {
 export type Admission =
   | { readonly kind: 'work'; readonly work: CommandWork }
   | { readonly kind: 'refused'; readonly refusal: Refusal }
-  | { readonly kind: 'dead'; readonly code: ErrorCode; readonly message: string };
+  /** `stranger`: nobody knows its tenant here, or not yet. */
+  | { readonly kind: 'dead'; readonly code: ErrorCode; readonly message: string; readonly stranger?: true };
 
 export type Decoded = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly reason: string };
 
@@ -60,7 +61,8 @@ export function admit(record: LogRecord, decoded: Decoded, connections: SinkConn
   const facts = reading.kind === 'command' ? reading.command : reading.facts;
   const { tenantId, commandId } = facts;
   if (!connections.knows(tenantId)) {
-    return { kind: 'dead', code: 'record_unattributed', message: 'the command names a tenant that is not known here' };
+    const message = 'the command names a tenant that is not known here';
+    return { kind: 'dead', code: 'record_unattributed', message, stranger: true };
   }
   const { topic, partition, offset, timestampMs } = record;
   const place = { topic, partition, offset, appendedAtMs: timestampMs };

@@ -81,6 +81,8 @@ export interface SinkSettings {
 export interface SinkDeps {
   /** Waits, for a short time, until what was said before the command was sent is known here. Never rejects. */
   readonly heard?: (record: LogRecord) => Promise<void> | undefined;
+  /** The same for all that had been said when it is asked, for what is not known here. False when it brought nothing. */
+  readonly newest?: () => Promise<boolean> | undefined;
   readonly topics: Pick<TopicNames, 'commands' | 'receipts' | 'dead'>;
   readonly connections: SinkConnections;
   readonly policies: SinkPolicies;

@@ -2,6 +2,7 @@
  * Sink processes over a log, with the simulator as Kustomer: each has members, clients and a sink of its own, and can be
  * stopped, frozen out or killed. Times are short ones, so that what takes minutes takes moments.
  */
+import { CodedError } from '../../../src/base/errors.ts';
 import { Secret } from '../../../src/base/secret.ts';
 import { createCommandType, createReceiptType } from '../../../src/fibric/commands/avro.ts';
 import type { WireCommand } from '../../../src/fibric/commands/command.ts';
@@ -22,7 +23,7 @@ import type { Timeouts } from '../../../src/kustomer/client/transport.ts';
 import { createAnswerMac } from '../../../src/sinks/answers/mac.ts';
 import { LIFECYCLE_DEFAULTS, type LifecycleConfig } from '../../../src/sinks/lifecycle/config.ts';
 import { NO_QUOTA } from '../../../src/sinks/quota/port.ts';
-import type { SinkObserver, SinkSettings } from '../../../src/sinks/runner/ports.ts';
+import type { SinkDeps, SinkObserver, SinkSettings } from '../../../src/sinks/runner/ports.ts';
 import { SINK_DEFAULTS, Sink } from '../../../src/sinks/runner/sink.ts';
 import { type LimitOptions, type Limits, limitTopics, openLimits } from './limits.ts';
 
@@ -99,6 +100,7 @@ export interface HouseOptions {
   /** Other settings of the sink, and who else is told. */
   readonly sink?: Partial<SinkSettings>;
   readonly observer?: Partial<SinkObserver>;
+  readonly newest?: SinkDeps['newest'];
   /** As the registry knows it, where the service reads it. */
   readonly commandSchemaId?: number;
   /** Told beside `crashes` and `failures`: by a house that is a process of its own. */
@@ -129,7 +131,8 @@ export class SinkHouse {
   readonly #processes = new Set<SinkProcess>();
   readonly #own: Log;
   /** By tenant. */
-  readonly #connections: ReadonlyMap<string, Connection>;
+  readonly #connections: Map<string, Connection>;
+  readonly #tenants: Set<string>;
   #ids = 0;
 
   private constructor(options: HouseOptions) {
@@ -154,6 +157,7 @@ export class SinkHouse {
     };
     const tenants = [TENANT, ...(options.neighbour === undefined ? [] : [options.neighbour])];
     this.#connections = new Map(tenants.map((tenantId) => [tenantId, { ...this.connection, tenantId }]));
+    this.#tenants = new Set(tenants);
   }
 
   /** In topics that are there already, and without looking at what comes out. */
@@ -219,6 +223,17 @@ export class SinkHouse {
     );
   }
 
+  /** From now on; with the last of its connections a tenant without a record of its own is not known any more either. */
+  disconnect(tenantId: string, { isKnown = true }: { readonly isKnown?: boolean } = {}): void {
+    this.#connections.delete(tenantId);
+    if (!isKnown) this.#tenants.delete(tenantId);
+  }
+
+  connect(tenantId: string): void {
+    this.#connections.set(tenantId, { ...this.connection, tenantId });
+    this.#tenants.add(tenantId);
+  }
+
   /** From now on. */
   apply(policy: string | null): void {
     this.#policies = policiesOf(policy);
@@ -259,14 +274,17 @@ export class SinkHouse {
     const sink = new Sink({
       topics: this.names,
       connections: {
-        knows: (tenantId) => this.#connections.has(tenantId),
+        knows: (tenantId) => this.#tenants.has(tenantId),
         find: (tenantId, name) => {
           const connection = this.#connections.get(tenantId);
           return connection !== undefined && [connection.name, connection.connectionId].includes(name)
             ? connection
             : undefined;
         },
-        client: ({ tenantId }) => this.#options.between?.(tenantId, client) ?? client,
+        client: ({ tenantId }) => {
+          if (this.#connections.has(tenantId)) return this.#options.between?.(tenantId, client) ?? client;
+          throw new CodedError('connection_unknown', 'the connection was removed');
+        },
       },
       policies: { of: () => this.#policies, grants: () => grants },
       quota: limits ?? NO_QUOTA,
@@ -277,6 +295,7 @@ export class SinkHouse {
       }),
       encodeReceipt: (receipt) => encoder.encode(receipt),
       ensureReceipts: () => undefined,
+      ...(this.#options.newest === undefined ? {} : { newest: this.#options.newest }),
       observer: {
         disposed: () => undefined,
         buried: () => undefined,

@@ -71,6 +71,17 @@ const adding =
 const high = async () => (await log.admin.watermarks({ topic: TOPIC, partition: 0 })).high;
 
 describe('documents', () => {
+  it('tell that the topic has been read to its end, be that the marker of a transaction', async () => {
+    const documents = await open();
+    await documents.table(NOTES).update('a', adding('one'));
+    const end = await high();
+    await waitFor(() => documents.readTo() === end, { message: 'the end of the topic' });
+    expect(documents.controlAt()).toBeLessThan(end);
+    await append('tag/x', '{"tag":"x"}');
+    await waitFor(() => documents.controlAt() === end + 1, { message: 'the record behind it' });
+    expect(documents.readTo()).toBe(end + 1);
+  });
+
   it('D2: shows what it wrote when the change resolves, and other processes soon after', async () => {
     const [mine, other] = [(await open()).table(NOTES), (await open()).table(NOTES)];
     const told: string[] = [];

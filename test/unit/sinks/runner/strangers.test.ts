@@ -1,0 +1,60 @@
+/** Commands of tenants that are not known here, or not yet. */
+import { afterEach, expect, it } from 'vitest';
+import { createMemoryLog } from '../../../../src/kafka/memory/index.ts';
+import { SinkHouse, TENANT } from '../../../support/sinks/house.ts';
+import { waitFor } from '../../../support/wait-for.ts';
+import { KEY, simulated } from '../../simulator/simulated.ts';
+
+const houses: SinkHouse[] = [];
+afterEach(async () => {
+  for (const house of houses.splice(0)) {
+    await house.close();
+    expect(house.crashes).toEqual([]);
+  }
+});
+
+async function setUp(newest: (house: SinkHouse) => Promise<boolean> | undefined) {
+  const there = await simulated({}, { nowMs: Date.now });
+  const log = createMemoryLog();
+  const house = await SinkHouse.build({
+    connect: () => log.connect(),
+    apiUrl: there.url,
+    apiKey: KEY,
+    machineUserId: there.org.machineUserId,
+    partitions: 1,
+    newest: () => newest(house),
+  });
+  houses.push(house);
+  house.disconnect(TENANT, { isKnown: false });
+  const [conversation] = [...there.org.organisation.conversations.values()];
+  const args = { conversation_id: conversation?.id, body: 'Late.' };
+  const note = () => house.command({ capability: 'conversation.note.write', args });
+  await house.start();
+  return { ...there, house, note };
+}
+
+it('one of a tenant whose record is on its way here is carried out, not buried', async () => {
+  let asked = 0;
+  const { house, org, note } = await setUp(async (soon) => {
+    asked += 1;
+    soon.connect(TENANT);
+    return true;
+  });
+  await house.send(note(), note());
+  await waitFor(() => house.receipts.length === 2, { message: 'both receipts' });
+  expect(house.outcomes()).toEqual({ 'ALLOW applied': 2 });
+  expect(org.writes.count).toBe(2);
+  expect(house.dead).toEqual([]);
+  expect(asked).toBe(1);
+});
+
+it('one of a tenant that nobody knows is a dead letter, whether there was news or not, or nothing to wait for', async () => {
+  const answers = [Promise.resolve(false), Promise.resolve(true), undefined];
+  const { house, org, note } = await setUp(() => answers.shift());
+  await house.send(note(), note(), note());
+  await waitFor(() => house.dead.length === 3, { message: 'three dead letters' });
+  expect(house.dead).toEqual(Array(3).fill('record_unattributed'));
+  expect(answers).toEqual([]);
+  expect(house.receipts).toEqual([]);
+  expect(org.writes.count).toBe(0);
+});
