@@ -33,7 +33,7 @@ export interface BatchingOptions {
   readonly maxBatchBytes?: number;
   /** A lane that has just sent n records waits for this share of n again, at most `gatherMs`; 0 = it never waits. */
   readonly gatherShare?: number;
-  readonly gatherMs?: number;
+  readonly gatherMs?: number | (() => number);
   /** Bounds on what is held, over all lanes. */
   readonly maxQueuedRecords?: number;
   readonly maxQueuedBytes?: number;
@@ -62,7 +62,7 @@ const DEFAULTS = {
   maxBatchRecords: 500,
   maxBatchBytes: 1_048_576,
   gatherShare: 0.6,
-  gatherMs: 1,
+  gatherMs: 1 as number | (() => number),
   maxQueuedRecords: 20_000,
   maxQueuedBytes: 67_108_864,
   greed: Number.POSITIVE_INFINITY,
@@ -225,7 +225,8 @@ export class BatchingProducer {
   async #gather(lane: Lane): Promise<void> {
     const enough = new AbortController();
     lane.gathered = () => enough.abort();
-    await this.#options.clock.sleep(this.#options.gatherMs, enough.signal);
+    const { clock, gatherMs } = this.#options;
+    await clock.sleep(typeof gatherMs === 'number' ? gatherMs : gatherMs(), enough.signal);
     lane.gathered = undefined;
   }
 

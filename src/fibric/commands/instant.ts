@@ -16,7 +16,18 @@ export function parseInstant(text: string): number | null {
   return Number.isNaN(ms) || ms < 0 ? null : ms;
 }
 
+/** The last second that was written, with its point: most moments of a receipt, and of the next, lie in a few. */
+const latest: { second: number; text: string }[] = [];
+const REMEMBERED = 4;
+
 /** As receipts and requests write it. */
 export function instantText(ms: number): string {
-  return new Date(ms).toISOString();
+  const second = Math.floor(ms / 1000);
+  let known = latest.find((one) => one.second === second);
+  if (known === undefined) {
+    known = { second, text: new Date(second * 1000).toISOString().slice(0, -'000Z'.length) };
+    latest.push(known);
+    if (latest.length > REMEMBERED) latest.shift();
+  }
+  return `${known.text}${String(Math.trunc(ms - second * 1000)).padStart(3, '0')}Z`;
 }

@@ -80,19 +80,28 @@ class SharedChunk<E extends FifoEntry> implements Chunk<E> {
   }
 }
 
+interface Shape {
+  readonly perChunk: number;
+  readonly size: number;
+  readonly ids: Set<string>;
+}
+
 export class Fifo<E extends FifoEntry> {
   readonly size: number;
   readonly chunks: readonly SharedChunk<E>[];
   readonly #perChunk: number;
+  /** Every id of this queue, and ids of others it shares this with: most that are asked for were never here. */
+  readonly #ids: Set<string>;
 
-  private constructor(chunks: readonly SharedChunk<E>[], perChunk: number, size: number) {
+  private constructor(chunks: readonly SharedChunk<E>[], { perChunk, size, ids }: Shape) {
     this.chunks = chunks;
     this.size = size;
     this.#perChunk = perChunk;
+    this.#ids = ids;
   }
 
   static empty<E extends FifoEntry>(perChunk: number): Fifo<E> {
-    return new Fifo<E>([], perChunk, 0);
+    return new Fifo<E>([], { perChunk, size: 0, ids: new Set() });
   }
 
   /** The queue that had these chunks, which may come in any order. */
@@ -102,7 +111,8 @@ export class Fifo<E extends FifoEntry> {
       .sort((a, b) => a.number - b.number)
       .map((chunk) => SharedChunk.of(chunk));
     const size = kept.reduce((sum, { length }) => sum + length, 0);
-    return new Fifo(kept, this.#perChunk, size);
+    const ids = new Set(kept.flatMap(({ entries }) => entries.map(({ id }) => id)));
+    return new Fifo(kept, { perChunk: this.#perChunk, size, ids });
   }
 
   push(entry: E): Fifo<E> {
@@ -113,7 +123,7 @@ export class Fifo<E extends FifoEntry> {
         : last.pushed(entry);
     const others = chunk.number === last?.number ? this.chunks.slice(0, -1) : this.chunks.slice();
     others.push(chunk);
-    return new Fifo(others, this.#perChunk, this.size + 1);
+    return new Fifo(others, { perChunk: this.#perChunk, size: this.size + 1, ids: this.#idsWith(entry.id) });
   }
 
   /** Without the entries at the start of which `isOver` is true. */
@@ -155,6 +165,7 @@ export class Fifo<E extends FifoEntry> {
 
   /** From the end: whoever asks again asks soon. */
   find(id: string): E | undefined {
+    if (!this.#ids.has(id)) return undefined;
     for (let i = this.chunks.length - 1; i >= 0; i--) {
       const entry = (this.chunks[i] as SharedChunk<E>).find(id);
       if (entry !== undefined) return entry;
@@ -170,7 +181,18 @@ export class Fifo<E extends FifoEntry> {
       if (chunk !== found) return [chunk];
       return entries.length === 0 ? [] : [SharedChunk.of({ number: chunk.number, entries })];
     });
-    return new Fifo(chunks, this.#perChunk, this.size - found.length + entries.length);
+    return this.#like(chunks, this.size - found.length + entries.length);
+  }
+
+  #like(chunks: readonly SharedChunk<E>[], size: number): Fifo<E> {
+    return new Fifo(chunks, { perChunk: this.#perChunk, size, ids: this.#ids });
+  }
+
+  /** Made anew where most are of entries that are gone; the empty one is everybody's. */
+  #idsWith(id: string): Set<string> {
+    const isWorn = this.size === 0 || this.#ids.size > 2 * (this.size + this.#perChunk);
+    const ids = isWorn ? new Set(this.chunks.flatMap(({ entries }) => entries.map((entry) => entry.id))) : this.#ids;
+    return ids.add(id);
   }
 
   #drop(entries: number): Fifo<E> {
@@ -183,6 +205,6 @@ export class Fifo<E extends FifoEntry> {
         left = 0;
       }
     }
-    return new Fifo(chunks, this.#perChunk, this.size - entries);
+    return this.#like(chunks, this.size - entries);
   }
 }

@@ -2,7 +2,8 @@
  * When a borrower writes to the lender, and for what it asks.
  *
  * D1 It asks for those who wait, once per waiter and answer: not again before the answer, before REASK_MS without one, or
- *    before the time the lender named. With a large store one ask at a time is enough: who comes meanwhile is in the next.
+ *    before the time the lender named. With a large store one ask at a time is enough: who comes meanwhile is in the next;
+ *    and none while half of it is in hand: who waits then waits for another call's end.
  * D2 While calls of the writes lane are recent, a few are held in store and replaced before they run out: a write then
  *    finds a lease. After WARM_MS without one, nothing is held.
  * D3 A 429, and the outcome of the call that tries after one, is told at once; what is due back within RETURN_AFTER_MS.
@@ -31,8 +32,8 @@ export const WARM_MS = 60_000;
 const RETURN_AFTER_MS = 500;
 /** A store is replaced this long before it runs out. */
 const RENEW_BEFORE_MS = 1000;
-const MAX_WANTED = 128;
-const MAX_STORED = 128;
+const MAX_WANTED = 256;
+const MAX_STORED = 256;
 /** A store of more is not replaced one by one: each ask is a message, and an answer of the lender's. */
 const REPLACED_ONE_BY_ONE = 4;
 /** Below this, what the server has left is news for everybody. */
@@ -95,8 +96,8 @@ function missing(
     if (nowMs - atMs >= REASK_MS) continue;
     for (const want of wants) if (want.lane === lane && want.kind === kind) asked += want.count;
   }
-  const isLow = store <= REPLACED_ONE_BY_ONE || 2 * lasting < store;
-  const short = isLow ? Math.max(0, store - lasting) : 0;
+  if (store > REPLACED_ONE_BY_ONE && 2 * lasting >= store) return 0;
+  const short = Math.max(0, store - lasting);
   return Math.max(0, waiting + short - (waiting > 0 ? free : 0) - asked);
 }
 

@@ -20,7 +20,7 @@ import { encodeQuotaRecord } from '../../fibric/policy/quota-records.ts';
 import { BatchingProducer } from '../../kafka/batching-producer.ts';
 import { HEADER } from '../../kafka/headers.ts';
 import { partitionOfKey } from '../../kafka/murmur2.ts';
-import type { Append, Follow, Log, PartitionReader, RecordBatch } from '../../kafka/port.ts';
+import type { Append, Follow, Log, LogProducer, PartitionReader, RecordBatch } from '../../kafka/port.ts';
 import { barrierRecord, restoreToBarrier } from '../../kafka/restore.ts';
 import type { TopicNames } from '../../kafka/topics.ts';
 import { limitMessage } from './limit-message.ts';
@@ -98,12 +98,7 @@ export async function openQuotaBook(options: QuotaBookOptions): Promise<QuotaBoo
     await reader.close().catch(() => undefined); // the cause matters
     throw error;
   });
-  const book = new Book(
-    options,
-    reader,
-    new BatchingProducer({ producers: [producer], clock: log.clock, gatherMs: GATHER_MS }),
-    partitions,
-  );
+  const book = new Book(options, reader, producer, partitions);
   try {
     await book.open();
     return book;
@@ -113,8 +108,13 @@ export async function openQuotaBook(options: QuotaBookOptions): Promise<QuotaBoo
   }
 }
 
-/** A place that waits this much longer for company saves two requests for each that has none. */
+/** A place that waits this much longer for company saves two requests for each that has none, … */
 const GATHER_MS = 2;
+/** … and this much when so many wait that none of them is in a hurry. */
+const CROWD_GATHER_MS = 10;
+const CROWD = 64;
+/** Of the last batch: more than come by themselves while one request is under way. */
+const GATHER_SHARE = 3;
 const FORGET_LOOKS = 100;
 const REFOLLOW_MS = 1000;
 /** How late a deadline may be noticed. */
@@ -150,12 +150,17 @@ class Book implements QuotaBook {
   #isCaughtUp = false;
   #lastError: string | null = null;
 
-  constructor(options: QuotaBookOptions, reader: PartitionReader, appender: BatchingProducer, partitions: number) {
+  constructor(options: QuotaBookOptions, reader: PartitionReader, producer: LogProducer, partitions: number) {
     this.#options = options;
     this.#settings = { ...QUOTA_BOOK_DEFAULTS, ...options.settings };
     this.#clock = options.clock ?? options.log.clock;
     this.#reader = reader;
-    this.#appender = appender;
+    this.#appender = new BatchingProducer({
+      producers: [producer],
+      clock: options.log.clock,
+      gatherShare: GATHER_SHARE,
+      gatherMs: () => (this.#waiting.size < CROWD ? GATHER_MS : CROWD_GATHER_MS),
+    });
     this.#id = (options.uniqueId ?? randomUUID)();
     this.#slots = Array.from({ length: partitions }, () => ({ book: PartitionBook.empty(), follow: undefined }));
   }

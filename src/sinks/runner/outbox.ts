@@ -18,7 +18,7 @@ import { type LedgerView, PROGRESS_KEY } from './ledger-view.ts';
 
 const GROUP_OFFSET_EVERY_MS = 1000;
 /** At the age of the entries, with each transaction. */
-const FEWEST_LOOKS = 50;
+const FEWEST_LOOKS = 20;
 
 export interface OutboxOptions {
   readonly owned: OwnedPartition;
@@ -100,7 +100,7 @@ export class Outbox {
     const groupOffset = isDue || nowMs - this.#groupOffsetAtMs >= GROUP_OFFSET_EVERY_MS ? now.commitOffset : before;
     const changes = this.#changes.set(PROGRESS_KEY, encodeProgress({ ...now, groupOffset }));
     // Faster than entries can come in.
-    const looks = FEWEST_LOOKS + 2 * changes.size + this.#looks;
+    const looks = FEWEST_LOOKS + changes.size + this.#looks;
     this.#looks = 0;
     for (const identity of ledger.forgettable(nowMs, looks)) changes.set(identity, null);
     const [appends, afterwards, snapshot] = [this.#appends, this.#afterwards, ledger.snapshot()];

@@ -300,6 +300,17 @@ describe('asking', () => {
     expect(plan(two.holder, need, T0 + 10).send).toBe(false);
   });
 
+  it('D1 with half of a large store in hand, nobody who waits is asked for', () => {
+    const large = { ...CONFIG, budget: { ...CONFIG.budget, assumedLimit: 300 * 20 } };
+    const warm = { demand: { ...nobody, writes: { call: 9, search: 0 } }, lastWriteAtMs: T0 };
+    const { holder: full, lender } = borrow(newLender(large, T0), [write(10)]);
+    expect(plan(full, warm, T0 + 1).wants).toEqual([]);
+    const one = startOne(full, T0 + 1);
+    expect(plan(one?.holder as LeaseHolder, warm, T0 + 1).wants).toEqual([write(9 + (20 - 9) - 9)]);
+    const { holder: small } = borrow(lender, [write(8)], T0, emptyHolder('b', TIMES));
+    expect(plan(small, warm, T0 + 1).send, 'less than half').toBe(true);
+  });
+
   it('D2 holds a call in store after a write, replaces it before it runs out, and lets it go later', () => {
     const { holder, lender } = borrow(newLender(CONFIG, T0), [write(1)]);
     const used = startOne(holder, T0);
