@@ -6,6 +6,8 @@ import { API_ERRORS, ApiError, type ApiErrorCode } from './errors.ts';
 const FROM_HOUSE: Partial<Record<ErrorCode, ApiErrorCode>> = {
   config_invalid: 'config_invalid',
   connection_conflict: 'state_conflict',
+  connection_busy: 'entity_locked',
+  document_conflict: 'unavailable',
   connection_unknown: 'not_found',
   org_mismatch: 'state_conflict',
   kustomer_permission: 'auth_failed',
@@ -32,6 +34,7 @@ const FROM_HOUSE: Partial<Record<ErrorCode, ApiErrorCode>> = {
 const OWN_WORDS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'config_invalid',
   'connection_conflict',
+  'connection_busy',
   'org_mismatch',
   'kustomer_permission',
   'kustomer_unauthorized',

@@ -258,6 +258,10 @@ export const ERROR_TABLE = {
     meaning:
       'The connection cannot be changed like this: its id or name is taken, or it would have too many live tokens.',
   },
+  connection_busy: {
+    disposition: 'wait',
+    meaning: "Another process is changing the tenant's connections; try again when it is done, or its claim has ended.",
+  },
   document_unreadable: {
     disposition: 'refuse',
     meaning:

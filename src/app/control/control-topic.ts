@@ -104,7 +104,7 @@ export class ControlTopic {
     const { low, high } = await admin.watermarks({ topic: this.#options.topic, partition: 0 });
     this.#lastRecordAtMs = clock.nowMs();
     const quiet = () => clock.nowMs() - this.#lastRecordAtMs >= quietMs;
-    while (high > low && this.#nextOffset < high && !quiet()) await clock.sleep(LOOK_EVERY_MS, this.#stop.signal);
+    while (high > low && this.readTo < high && !quiet()) await clock.sleep(LOOK_EVERY_MS, this.#stop.signal);
   }
 
   async close(): Promise<void> {

@@ -1,27 +1,21 @@
 /**
  * Connections, kept in the compacted control topic and in the memory of every process that follows it.
  *
- * Open resolves when everything written before has been read. A write that turns out to have replaced another record than
- * the one it was planned on (two processes changed the same connection in the same moment) is planned again on that one:
- * both changes are kept, unless they are of the same field, where the later wins.
+ * Open resolves when everything written before has been read. A change is planned on the record it replaces, whichever process
+ * wrote that (D1 to D4 of writer.ts): of any number that change the same connection in the same moment all changes are kept,
+ * unless they are of the same field, where the later wins; and a name is given once.
  */
-import { randomUUID } from 'node:crypto';
 import { CodedError } from '../../base/errors.ts';
 import type { Connection, ConnectionWithTokens } from '../../fibric/connection.ts';
-import { HEADER } from '../../kafka/headers.ts';
 import type { Log, LogRecord } from '../../kafka/port.ts';
 import type { TopicNames } from '../../kafka/topics.ts';
+import { type Claim, type ClaimOptions, Claims } from './claims.ts';
 import { type ConnectionChange, planConnection } from './connection-plan.ts';
-import {
-  connectionKey,
-  encodeConnection,
-  NO_UNKNOWN_FIELDS,
-  parseConnectionKey,
-  type StoredConnection,
-} from './connection-record.ts';
+import { connectionKey, encodeConnection, NO_UNKNOWN_FIELDS } from './connection-record.ts';
 import { ConnectionTable, type Problem } from './connection-table.ts';
 import { type ControlLogger, ControlTopic, type ControlTopicHealth } from './control-topic.ts';
 import type { Keyring } from './seal.ts';
+import { ControlWriter } from './writer.ts';
 
 export interface ConnectionStoreOptions {
   readonly log: Log;
@@ -72,6 +66,8 @@ export interface ConnectionStore {
   remove(connectionId: string, tenantId?: string): Promise<void>;
   /** Seals every connection that can be read again, under the newest master key; nothing else about it changes. */
   reseal(): Promise<Resealed>;
+  /** Alone among all processes, for one tenant: for what has steps at Kustomer. See claims.ts. */
+  exclusively<T>(tenantId: string, work: (claim: Claim) => Promise<T>, options?: ClaimOptions): Promise<T>;
   /** Calls back after each change, with the id of the connection. Returns how to stop. */
   onChange(listener: (connectionId: string) => void): () => void;
   /** Offset after the last record of the control topic that was read here. */
@@ -82,46 +78,29 @@ export interface ConnectionStore {
   close(): Promise<void>;
 }
 
-type NewRecord = Omit<StoredConnection, 'staleSeal'>;
-
-interface Version {
-  readonly offset: number;
-  readonly removed: boolean;
-}
-
-interface Replaced {
-  /** Of the write itself. */
-  readonly own: Version;
-  /** Of what it replaced. */
-  readonly version: Version | undefined;
-  readonly stored: StoredConnection | undefined;
-}
-
-const MAX_ATTEMPTS = 5;
-
 export async function openConnectionStore(options: ConnectionStoreOptions): Promise<ConnectionStore> {
   const { log, keyring, logger, timeoutMs = 15_000 } = options;
   const table = new ConnectionTable(keyring);
   const listeners = new Set<(connectionId: string) => void>();
-  let changing: Promise<unknown> = Promise.resolve();
   const report =
     options.onProblem ??
     ((problem) => logger.error({ event: 'control.connection_problem', ...problem }, problem.message));
-  /** The latest record of each key. */
-  const versions = new Map<string, Version>();
-  /** What our own writes under way have replaced, by write id. */
-  const replaced = new Map<string, Replaced | null>();
   /** Until then a problem may be of an older record, and over with the next. */
   let caughtUp = false;
 
-  const received = ({ key: bytes, value, headers, offset }: LogRecord): void => {
+  const writer = new ControlWriter({
+    ...{ log, topic: options.topics.control, timeoutMs, transactionalId: `${options.topics.control}.connections` },
+    catchUp: (withinMs) => control.catchUpByBarrier(withinMs),
+  });
+  const claims = new Claims({ clock: log.clock, writer });
+
+  const received = (record: LogRecord): void => {
+    const { key: bytes, value } = record;
     if (bytes === null) return;
     const key = bytes.toString('utf8');
-    const writeId = headers[HEADER.writeId]?.toString() ?? '';
-    const own: Version = { offset, removed: value === null };
-    if (replaced.has(writeId)) replaced.set(writeId, { own, version: versions.get(key), stored: table.claimOf(key) });
-    if (parseConnectionKey(key) !== undefined) versions.set(key, own);
+    claims.apply(key, value);
     const change = table.apply(key, value);
+    writer.read(record);
     if (change === undefined) return;
     if (change.problem !== undefined && caughtUp) report(change.problem);
     for (const listener of listeners) listener(change.connectionId);
@@ -138,81 +117,54 @@ export async function openConnectionStore(options: ConnectionStoreOptions): Prom
   caughtUp = true;
   for (const problem of table.problems()) report(problem);
 
-  /** One change of this store at a time: each is planned on what the one before has led to. */
-  function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = changing.then(work);
-    changing = result.catch(() => undefined);
-    return result;
-  }
-
-  /** Writes what `plan` makes of the record there is; again on what another process has written meanwhile. */
-  async function put(key: string, plan: (now: StoredConnection | undefined) => NewRecord): Promise<NewRecord> {
-    let version = versions.get(key);
-    let now = table.claimOf(key);
-    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
-      const record = plan(now);
-      const writeId = randomUUID();
-      replaced.set(writeId, null);
-      await control.write(key, encodeConnection(record, keyring), timeoutMs, writeId).catch((error) => {
-        replaced.delete(writeId);
-        throw error;
-      });
-      const overwritten = replaced.get(writeId);
-      replaced.delete(writeId);
-      if (overwritten === null || overwritten === undefined || overwritten.version === version) return record;
-      if (overwritten.version?.removed === true) {
-        // A change does not bring back what was removed meanwhile.
-        await control.write(key, null, timeoutMs);
-        throw new CodedError('connection_unknown', 'the connection was removed meanwhile');
-      }
-      // What cannot be read here cannot be kept either.
-      if (overwritten.stored === undefined) return record;
-      // Should somebody have written after us, the next write finds that out.
-      version = overwritten.own;
-      now = overwritten.stored;
-    }
-    throw new CodedError('connection_conflict', 'the connection is being changed by others again and again');
-  }
-
   return {
     get: (connectionId) => table.get(connectionId),
     describe: (connectionId) => table.describe(connectionId),
     described: () => table.described(),
     unreadable: (connectionId) => table.unreadable(connectionId),
     list: () => table.list().map(({ connection }) => connection),
-    add: (change) =>
-      inTurn(async () => {
-        const key = connectionKey(change.connection);
-        const first = table.claimOf(key)?.connection;
-        const record = await put(key, (now) => {
-          const all = table.list().map(({ connection }) => connection);
-          const rebased = { ...change, base: change.base ?? first };
-          return {
-            connection: planConnection(rebased, { existing: now?.connection, all }),
-            createdAtMs: now?.createdAtMs ?? log.clock.nowMs(),
-            unknown: now?.unknown ?? NO_UNKNOWN_FIELDS,
-          };
+    async add(change) {
+      const key = connectionKey(change.connection);
+      const base = change.base ?? table.claimOf(key)?.connection;
+      let planned: ConnectionWithTokens | undefined;
+      await writer.change(key, () => {
+        const now = table.claimOf(key);
+        // A change does not bring back what was removed meanwhile.
+        if (base !== undefined && !table.keysOf(base.connectionId).includes(key)) throw unknown(base.connectionId);
+        const all = table.list().map(({ connection }) => connection);
+        planned = planConnection({ ...change, base }, { existing: now?.connection, all });
+        const createdAtMs = now?.createdAtMs ?? log.clock.nowMs();
+        return encodeConnection(
+          { connection: planned, createdAtMs, unknown: now?.unknown ?? NO_UNKNOWN_FIELDS },
+          keyring,
+        );
+      });
+      return planned as ConnectionWithTokens;
+    },
+    async remove(connectionId, tenantId) {
+      const keys = table
+        .keysOf(connectionId)
+        .filter((key) => tenantId === undefined || key === connectionKey({ tenantId, connectionId }));
+      if (keys.length === 0) throw unknown(connectionId);
+      if (keys.length > 1) {
+        throw new CodedError('connection_conflict', 'two tenants claim this id; name the tenant', { connectionId });
+      }
+      for (const key of keys) {
+        await writer.change(key, () => (table.keysOf(connectionId).includes(key) ? null : undefined));
+      }
+    },
+    async reseal() {
+      const before = table.claims();
+      for (const { connection } of before) {
+        const key = connectionKey(connection);
+        await writer.change(key, () => {
+          const now = table.claimOf(key);
+          return now === undefined ? undefined : encodeConnection(now, keyring);
         });
-        return record.connection;
-      }),
-    remove: (connectionId, tenantId) =>
-      inTurn(async () => {
-        const keys = table
-          .keysOf(connectionId)
-          .filter((key) => tenantId === undefined || key === connectionKey({ tenantId, connectionId }));
-        if (keys.length === 0)
-          throw new CodedError('connection_unknown', 'no connection has this id', { connectionId });
-        if (keys.length > 1) {
-          throw new CodedError('connection_conflict', 'two tenants claim this id; name the tenant', { connectionId });
-        }
-        for (const key of keys) await control.write(key, null, timeoutMs);
-      }),
-    reseal: () =>
-      inTurn(async () => {
-        const before = table.claims();
-        for (const stored of before) await put(connectionKey(stored.connection), (now) => now ?? stored);
-        return { sealed: before.length, stale: before.filter(({ staleSeal }) => staleSeal).length };
-      }),
+      }
+      return { sealed: before.length, stale: before.filter(({ staleSeal }) => staleSeal).length };
+    },
+    exclusively: (tenantId, work, asked) => claims.exclusively(tenantId, work, asked),
     onChange(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);
@@ -231,8 +183,12 @@ export async function openConnectionStore(options: ConnectionStoreOptions): Prom
       };
     },
     async close() {
-      await changing;
+      await writer.close();
       await control.close();
     },
   };
+}
+
+function unknown(connectionId: string): CodedError {
+  return new CodedError('connection_unknown', 'no connection has this id', { connectionId });
 }
