@@ -350,7 +350,8 @@ it('C13: prepared ahead of its turn, and whatever happens until then', () => {
   let [calls, prepared] = [0, 0];
   fc.assert(
     fc.property(
-      command,
+      // An approval is never prepared: it would be told of an entry like its own, which is nobody's.
+      command.map((each) => ({ ...each, approvedBy: null })),
       fc.array(told, { minLength: 10, maxLength: 30, size: 'max' }),
       fc.integer({ min: 0, max: 8 }),
       (each, all, turnAfter) => {
