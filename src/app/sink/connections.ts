@@ -39,6 +39,7 @@ export function openCommandConnections(options: CommandConnectionsOptions): Comm
   };
   return {
     knows: (tenantId) => (of(tenantId) !== undefined || isTenant(tenantId)) && !refused(tenantId),
+    canBeTold: (tenantId) => !refused(tenantId),
     find(tenantId, idOrName) {
       const tenant = of(tenantId);
       return tenant?.byId.get(idOrName) ?? tenant?.byName.get(idOrName);

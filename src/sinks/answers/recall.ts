@@ -31,7 +31,12 @@ export function recall(
   connections: SinkConnections,
 ): Recalled {
   if (!decoded.ok) return { kind: 'unreadable' };
-  const admission: Admission = admit(record, decoded, connections);
+  // What the ledger holds is of a tenant that was known when it came, whatever connections are left of it.
+  const admission: Admission = admit(record, decoded, {
+    knows: () => true,
+    canBeTold: () => true,
+    find: (tenantId, idOrName) => connections.find(tenantId, idOrName),
+  });
   if (admission.kind === 'dead') return { kind: 'unreadable' };
   if (admission.kind === 'refused') return admission;
   const { work } = admission;

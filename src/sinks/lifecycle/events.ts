@@ -16,6 +16,8 @@ export interface LiveCommand {
   /** Its write is decided on what is read, and that is written down before anything is sent. */
   readonly readsFirst: boolean;
   readonly deadlineMs: number | null;
+  /** Its connection is gone (C15). */
+  readonly disconnected?: boolean;
   /** Who approved the held command of this identity, if the record is an approval and no command of its own. */
   readonly approvedBy: string | null;
 }

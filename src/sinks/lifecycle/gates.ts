@@ -72,9 +72,13 @@ function approved(life: Life, receiptId: string, context: Context): Step {
   return finishUndone(adopted, context, { code: 'confirmation_expired', message, blocked: true });
 }
 
-/** C6, C7: also before every further call, since the policy may have changed while the command waited. */
+/** C6, C7, C15: also before every further call, since the policy may have changed while the command waited. */
 export function decide(life: Life, context: Context): Step {
-  const { deadlineMs } = life.command;
+  const { deadlineMs, disconnected } = life.command;
+  if (disconnected === true) {
+    const message = 'the tenant has no such connection any more, and the command was not carried out through it';
+    return finishUndone(life, context, { code: 'connection_unknown', message, blocked: true });
+  }
   if (deadlineMs !== null && context.at.nowMs > deadlineMs) return tooLate(life, context);
   if (life.attempts >= context.config.maxAttempts) return exhausted(life, context, 'no attempt is left');
   return asking(life, { kind: 'deciding' }, (ask) => ({ kind: 'ask_policy', ask }));

@@ -17,8 +17,10 @@ export type Phase =
   | { readonly kind: 'received' | 'queued' | 'checking' | 'deciding' | 'reserving' | 'deferred' | 'calling' }
   /** Ahead of its turn. */
   | { readonly kind: 'prepared' }
-  /** Waits to read back; reads; waits until it may be parked. */
-  | { readonly kind: 'settling' | 'reading' | 'parking'; readonly trace: Trace }
+  /** Waits to read back; reads. */
+  | { readonly kind: 'settling' | 'reading'; readonly trace: Trace }
+  /** Waits until it may be parked. */
+  | { readonly kind: 'parking'; readonly trace: Trace; readonly why: string }
   | { readonly kind: 'persisting'; readonly entry: InFlight }
   | { readonly kind: 'finished' | 'abandoned' };
 

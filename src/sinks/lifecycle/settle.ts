@@ -88,7 +88,7 @@ export function park(life: Life, trace: Trace, context: Context, why: string): S
   if (life.stopping) return abandon(life);
   if (at.nowMs < trace.proofFromMs) {
     const untilMs = trace.proofFromMs;
-    return asking(life, { kind: 'parking', trace }, (ask) => ({ kind: 'wait', ask, untilMs, why: 'settle' }));
+    return asking(life, { kind: 'parking', trace, why }, (ask) => ({ kind: 'wait', ask, untilMs, why: 'settle' }));
   }
   const message = `it is not known whether the write happened: ${why}`;
   const { subject, record } = life.command;

@@ -26,6 +26,7 @@
  * C13 what is prepared ahead of its turn is not called before it (ahead.ts)
  * C14 nothing is sent under an `in_flight` that is not `sendable`; so of another owner's that is not, nothing has been. Nor of one
  *    that is known by the order of its lane to be unsent (lane-order.ts)
+ * C15 a command whose connection is gone is settled, as far as anything of it may have been sent, and never called
  */
 import { beginAhead, stepAhead } from './ahead.ts';
 import type { LifecycleConfig } from './config.ts';
@@ -100,7 +101,7 @@ function proceed(life: Life, event: LifecycleEvent, context: Context): Step {
       if (event.kind === 'read') return onRead(life, phase.trace, event.result, context);
       break;
     case 'parking':
-      if (event.kind === 'woke') return park(life, phase.trace, context, 'it cannot be read back');
+      if (event.kind === 'woke') return park(life, phase.trace, context, phase.why);
       break;
   }
   return ignore(life);

@@ -1,6 +1,6 @@
 /**
  * From a record of the commands topic to what becomes of it: work for its lane, a refusal with a receipt, or a dead letter
- * when nobody could be told. Pure but for asking who is known here.
+ * when nobody could be told. Pure but for asking who is known here, and what the ledger knows.
  */
 import type { ErrorCode } from '../../base/errors.ts';
 import type { CommandFacts, WriteCommand } from '../../fibric/commands/command.ts';
@@ -14,6 +14,7 @@ import { MAX_RECORD_BYTES } from '../ledger/codec.ts';
 import type { CommandRecord } from '../ledger/entry.ts';
 import { externalIdOf, fingerprintOf, identityOf, receiptIdOf } from '../ledger/identity.ts';
 import type { LiveCommand } from '../lifecycle/events.ts';
+import { callOf, disconnected, isDoubted, type LookUp, removedConnection } from './disconnected.ts';
 import type { SinkConnections } from './ports.ts';
 
 /** Where a command stands in the log. */
@@ -52,7 +53,13 @@ export type Admission =
 
 export type Decoded = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly reason: string };
 
-export function admit(record: LogRecord, decoded: Decoded, connections: SinkConnections): Admission {
+/** `lookUp` absent = it is not about to be taken up: what the ledger knows of it is looked at elsewhere. */
+export function admit(
+  record: LogRecord,
+  decoded: Decoded,
+  connections: Pick<SinkConnections, 'knows' | 'canBeTold' | 'find'>,
+  lookUp: LookUp = () => null,
+): Admission {
   const reading = readingOf(record, decoded);
   if (reading.kind === 'unattributable') {
     const message = reading.problems.map((problem) => problem.message).join('; ');
@@ -60,14 +67,16 @@ export function admit(record: LogRecord, decoded: Decoded, connections: SinkConn
   }
   const facts = reading.kind === 'command' ? reading.command : reading.facts;
   const { tenantId, commandId } = facts;
-  if (!connections.knows(tenantId)) {
-    const message = 'the command names a tenant that is not known here';
-    return { kind: 'dead', code: 'record_unattributed', message, stranger: true };
-  }
   const { topic, partition, offset, timestampMs } = record;
   const place = { topic, partition, offset, appendedAtMs: timestampMs };
   const receiptId = receiptIdOf({ topic, partition, offset, commandId });
   const connection = connections.find(tenantId, facts.connection);
+  const found = () => (reading.kind === 'command' ? lookUp(identityOf(reading.command)) : null);
+  // Of a tenant that has lost its last connection something may still be in flight.
+  if (!connections.knows(tenantId) && !(connections.canBeTold(tenantId) && callOf(found(), receiptId) !== null)) {
+    const message = 'the command names a tenant that is not known here';
+    return { kind: 'dead', code: 'record_unattributed', message, stranger: true };
+  }
   const refuse = (code: ErrorCode, message: string, problems: readonly Problem[] = []): Admission => {
     const refusal = { place, facts, connection: connection ?? null, receiptId, code, message, problems };
     return { kind: 'refused', refusal };
@@ -78,8 +87,16 @@ export function admit(record: LogRecord, decoded: Decoded, connections: SinkConn
   if (kept.value.length > MAX_RECORD_BYTES) {
     return refuse('command_invalid', 'the command does not validate', [TOO_LARGE]);
   }
-  if (connection === undefined) return refuse('connection_unknown', 'the tenant has no such connection');
-  return { kind: 'work', work: workOf(command, connection, { place, record: kept, receiptId }) };
+  const work = workOf(command, connection ?? removedConnection(command), { place, record: kept, receiptId });
+  const entry = lookUp(work.live.identity);
+  const call = callOf(entry, receiptId);
+  if (connection === undefined && call === null) {
+    return isDoubted(entry)
+      ? refuse('outcome_unknown', 'it is not known whether the command it repeats was carried out')
+      : refuse('connection_unknown', 'the tenant has no such connection');
+  }
+  const isThere = call === null || call.fingerprint === work.live.fingerprint;
+  return { kind: 'work', work: isThere ? work : disconnected(work, call) };
 }
 
 /**

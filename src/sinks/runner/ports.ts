@@ -19,6 +19,8 @@ import type { SinkQuota } from '../quota/port.ts';
 export interface SinkConnections {
   /** A tenant of this installation: others have no topic that a receipt could go to. */
   knows(tenantId: string): boolean;
+  /** Its receipts have a topic, or can have one. Also of a tenant that is not known any more. */
+  canBeTold(tenantId: string): boolean;
   /** Of this tenant, by id or name. */
   find(tenantId: string, idOrName: string): Connection | undefined;
   /** Throws a CodedError when nothing can be sent through the connection (it has no key, say). */

@@ -12,12 +12,13 @@ const RETRY_MS = 1000;
 
 export async function admitted(partition: Partition, record: LogRecord): Promise<Admission | AnswerAdmission> {
   const { answers, connections, newest } = partition.shared;
-  if (isAnswer(record)) return admitAnswer(record, { mac: answers, connections });
+  const lookUp = (identity: string) => partition.ledger.get(identity, partition.nowMs);
+  if (isAnswer(record)) return admitAnswer(record, { mac: answers, connections, lookUp });
   const what = await decoded(partition, record);
-  let admission = admit(record, what, connections);
+  let admission = admit(record, what, connections, lookUp);
   const isStrange = admission.kind === 'dead' && admission.stranger === true;
   // Its tenant may have come with a record of the control topic that is on its way here.
-  if (isStrange && (await newest?.()) === true) admission = admit(record, what, connections);
+  if (isStrange && (await newest?.()) === true) admission = admit(record, what, connections, lookUp);
   const placed = refuseMisplaced(admission, record, (key) => partition.owned.partitionOf(key));
   return refuseFalseTest(placed, record, answers);
 }

@@ -42,7 +42,7 @@ export function finishedReceipt(work: CommandWork, facts: ReceiptFacts, sent: Se
     facts: command,
     receiptId: facts.receiptId,
     position: positionOf(place),
-    connection: connectionOf(connection),
+    connection: connectionOf(live.disconnected === true ? null : connection),
     disposed: disposedOf(work, facts),
     timings: {
       receivedAtMs: place.appendedAtMs,

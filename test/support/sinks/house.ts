@@ -133,6 +133,8 @@ export class SinkHouse {
   /** By tenant. */
   readonly #connections: Map<string, Connection>;
   readonly #tenants: Set<string>;
+  /** Their receipts have nowhere to go. */
+  readonly #mute = new Set<string>();
   #ids = 0;
 
   private constructor(options: HouseOptions) {
@@ -224,13 +226,17 @@ export class SinkHouse {
   }
 
   /** From now on; with the last of its connections a tenant without a record of its own is not known any more either. */
-  disconnect(tenantId: string, { isKnown = true }: { readonly isKnown?: boolean } = {}): void {
+  disconnect(
+    tenantId: string,
+    { isKnown = true, isTold = true }: { readonly isKnown?: boolean; readonly isTold?: boolean } = {},
+  ): void {
     this.#connections.delete(tenantId);
     if (!isKnown) this.#tenants.delete(tenantId);
+    if (!isTold) this.#mute.add(tenantId);
   }
 
-  connect(tenantId: string): void {
-    this.#connections.set(tenantId, { ...this.connection, tenantId });
+  connect(tenantId: string, connectionId: string = this.connection.connectionId): void {
+    this.#connections.set(tenantId, { ...this.connection, tenantId, connectionId });
     this.#tenants.add(tenantId);
   }
 
@@ -275,14 +281,16 @@ export class SinkHouse {
       topics: this.names,
       connections: {
         knows: (tenantId) => this.#tenants.has(tenantId),
+        canBeTold: (tenantId) => !this.#mute.has(tenantId),
         find: (tenantId, name) => {
           const connection = this.#connections.get(tenantId);
           return connection !== undefined && [connection.name, connection.connectionId].includes(name)
             ? connection
             : undefined;
         },
-        client: ({ tenantId }) => {
-          if (this.#connections.has(tenantId)) return this.#options.between?.(tenantId, client) ?? client;
+        client: ({ tenantId, connectionId }) => {
+          if (this.#connections.get(tenantId)?.connectionId === connectionId)
+            return this.#options.between?.(tenantId, client) ?? client;
           throw new CodedError('connection_unknown', 'the connection was removed');
         },
       },

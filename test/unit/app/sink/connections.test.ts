@@ -92,6 +92,8 @@ test('a tenant without a topic for its receipts is not known', async () => {
   await add('t_a', 'cn_a', 'prod');
   await add('t_b', 'cn_b', 'prod');
   expect([connections.knows('t_a'), connections.knows('t_b')]).toEqual([false, true]);
+  // Who is not known could be told even so, but for the topic.
+  expect(['t_a', 't_b', 't_c'].map((tenantId) => connections.canBeTold(tenantId))).toEqual([false, true, true]);
 });
 
 test('faults of connections are news once, and over with the first success', () => {

@@ -244,6 +244,7 @@ export class RaceWorld {
       topics: names,
       connections: {
         knows: () => true,
+        canBeTold: () => true,
         find: () => connection,
         client: () => this.#client(),
       },

@@ -195,6 +195,27 @@ describe('a command', () => {
     expect(story.call().last).toMatchObject({ kind: 'call', attempt: 1 });
   });
 
+  it('C15: whose connection is gone is settled where something may have been sent, and never called', () => {
+    const doubted = new Story({ disconnected: true }).begin(inFlight(4)).wake().read('unreadable');
+    doubted.wake();
+    expect(doubted.end?.receipt).toMatchObject({ decision: 'ALLOW', outcome: 'failed', code: 'outcome_unknown' });
+    expect(doubted.end?.entry).toMatchObject({ kind: 'parked' });
+    // Its connection came back meanwhile, and shows it, or that it is not there: then nobody calls through it all the same.
+    const found = new Story({ disconnected: true }).begin(inFlight(4)).wake().read('found');
+    expect(found.end?.receipt).toMatchObject({ outcome: 'applied', reconciled: true });
+    const absent = new Story({ disconnected: true }).begin(inFlight(4)).wake().read();
+    for (let reads = 0; absent.end === undefined && reads < D.maxReads; reads++) absent.wake().read();
+    const unsent = new Story({ disconnected: true }).begin(inFlight(4, { sendable: false }));
+    const behind = new Story({ disconnected: true }).begin(inFlight(4), true);
+    for (const story of [absent, unsent, behind]) {
+      expect(story.end?.receipt).toMatchObject({ decision: 'BLOCK', outcome: 'refused', code: 'connection_unknown' });
+      expect(story.end?.entry).toMatchObject({ kind: 'failed', code: 'connection_unknown' });
+    }
+    for (const story of [doubted, found, absent, unsent, behind]) {
+      expect(story.kinds.filter((kind) => ['call', 'persist', 'ask_policy'].includes(kind))).toEqual([]);
+    }
+  });
+
   it('C6: is not called after its deadline, nor made to wait past it', () => {
     const late = new Story({ deadlineMs: 999_999 }).begin();
     expect(late.end).toEqual({ entry: null, receipt: expect.objectContaining({ code: 'deadline_passed' }) });
