@@ -16,6 +16,7 @@ import type { ConnectionPollHealth } from '../../ingest/poll/health.ts';
 import { HEALTH_REASONS, type HealthReason } from '../../ingest/webhook-health/model.ts';
 import { webhookUrl } from '../../ingest/webhook-health/own-webhooks.ts';
 import type { Log } from '../../kafka/port.ts';
+import type { Claim } from '../control/claims.ts';
 import { addConnection } from '../control/connection-commands.ts';
 import { fingerprint } from '../control/connection-text.ts';
 import type { GrantStore } from '../control/grant-store.ts';
@@ -106,27 +107,14 @@ export function openConnectors(options: ConnectorsOptions): ConnectorsPort {
     };
   }
 
-  const turns = new Map<string, Promise<unknown>>();
-
-  /** One change of a tenant's connectors at a time: two installs would make two webhooks, and a removal leave half of an install. */
-  function inTurn<T>(tenantId: string, work: () => Promise<T>): Promise<T> {
-    const result = (turns.get(tenantId) ?? Promise.resolve()).then(work);
-    const over = result.catch(() => undefined);
-    turns.set(tenantId, over);
-    void over.then(() => {
-      if (turns.get(tenantId) === over) turns.delete(tenantId);
-    });
-    return result;
-  }
-
-  async function installOne(request: InstallRequest): Promise<InstallResult> {
+  async function installOne(request: InstallRequest, claim: Claim): Promise<InstallResult> {
     // Whoever asked has gone meanwhile, or was told that it takes too long.
     if (request.signal.aborted) throw new CodedError('shutting_down', 'nobody waits for the install any more');
     // First, so that an install which cannot be whole has stored nothing.
     await options.prepareTenant(request.tenantId);
     const { publicUrl, defaultBaseUrl } = options;
     const nowMs = () => log.clock.nowMs();
-    const done = await install({ store, publicUrl, defaultBaseUrl, nowMs }, request);
+    const done = await install({ store, publicUrl, defaultBaseUrl, nowMs, claim }, request);
     const { connection, created, keyStored, checks, keyState } = done;
     const key = scopeKey(connection);
     await bindings.update(key, (now) => {
@@ -159,8 +147,12 @@ export function openConnectors(options: ConnectorsOptions): ConnectorsPort {
       const found = find(tenantId, ref);
       return found === undefined ? undefined : installedOf(found);
     },
-    install: (request) => inTurn(request.tenantId, () => installOne(request)),
-    remove: (tenantId, connectionId) => inTurn(tenantId, () => removeOne(tenantId, connectionId)),
+    // Alone over all processes: two installs would make two webhooks, and a removal leave half of an install.
+    install: (request) => {
+      const { tenantId, signal } = request;
+      return store.exclusively(tenantId, (claim) => installOne(request, claim), { signal });
+    },
+    remove: (tenantId, connectionId) => store.exclusively(tenantId, () => removeOne(tenantId, connectionId)),
     webhook: async (tenantId, connectionId, signal) => webhookReport(await look(tenantId, connectionId, signal)),
     contract: async (tenantId, connectionId, signal) =>
       checkContract({

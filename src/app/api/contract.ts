@@ -100,6 +100,12 @@ function webhookCheck({ state, reason, message, webhooks }: WebhookReport): Chec
     const carried = state === 'degraded' ? '; the poll carries the stream, so events lag by up to poll_interval' : '';
     return { name, ok: false, code: reason ?? state, message: `${message}${carried}${delivered}`, nextStep };
   }
+  const tooMany = webhooks.filter((one) => one.current).length - 1;
+  if (reason === null && tooMany > 0) {
+    const surplus = `${tooMany} webhook${tooMany === 1 ? '' : 's'} of the connection too many in Kustomer${delivered}`;
+    const remedy = 'Run `fibric connectors add` again: it removes what is too many.';
+    return { name, ok: false, code: 'optional_surplus', message: surplus, nextStep: remedy };
+  }
   return { name, ok: reason === null ? true : null, code: reason ?? 'ok', message: `${message}${delivered}`, nextStep };
 }
 

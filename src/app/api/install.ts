@@ -11,6 +11,7 @@ import { CodedError, hasCode } from '../../base/errors.ts';
 import type { Secret } from '../../base/secret.ts';
 import type { ConnectionWithTokens } from '../../fibric/connection.ts';
 import { baseOf } from '../../kustomer/client/base-url.ts';
+import type { Claim } from '../control/claims.ts';
 import { addConnection } from '../control/connection-commands.ts';
 import { checkKey, type KeyReport } from '../control/key-check.ts';
 import { withClient } from '../control/kustomer-client.ts';
@@ -24,6 +25,8 @@ export interface InstallOptions {
   /** Where Kustomer is asked unless the configuration says otherwise; the simulator, say. */
   readonly defaultBaseUrl: string | undefined;
   readonly nowMs: () => number;
+  /** Of the tenant, held for the whole install. */
+  readonly claim: Claim;
 }
 
 export interface Installation {
@@ -140,7 +143,10 @@ function allowBaseUrl(baseUrl: string, defaultBaseUrl: string | undefined): void
 }
 
 /** I3 */
-async function ownWebhook({ store, publicUrl }: InstallOptions, connection: ConnectionWithTokens): Promise<Check> {
+async function ownWebhook(
+  { store, publicUrl, claim }: InstallOptions,
+  connection: ConnectionWithTokens,
+): Promise<Check> {
   const name = 'webhook';
   if (publicUrl === undefined) {
     return {
@@ -152,10 +158,14 @@ async function ownWebhook({ store, publicUrl }: InstallOptions, connection: Conn
     };
   }
   try {
-    const lines = await withClient(connection, (client) => createWebhook({ store, client, connection }, publicUrl));
+    const lines = await withClient(connection, (client) =>
+      createWebhook({ store, client, connection, claim }, publicUrl),
+    );
     return { name, ok: true, code: 'ok', message: lines.join('; '), nextStep: null };
   } catch (error) {
     if (!(error instanceof CodedError)) throw error;
+    // The one who has taken over makes it.
+    if (error.code === 'connection_busy') throw error;
     const permission = hasCode(error, 'kustomer_permission');
     return {
       name,

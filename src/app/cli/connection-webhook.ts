@@ -77,21 +77,24 @@ function change(context: CliContext, connectionId: string, flags: Flags, work: W
   );
 }
 
-/** Where the key may not do it, says how to do it by hand. */
+/** While no other process changes the tenant's connections. Where the key may not do it, says how to do it by hand. */
 async function perform(
   context: CliContext,
-  { connection, store }: Pick<WebhookWork, 'connection' | 'store'>,
+  { connection: found, store }: Pick<WebhookWork, 'connection' | 'store'>,
   given: string | undefined,
   work: Work,
 ): Promise<void> {
   const publicUrl = given ?? context.settings().publicUrl;
-  await withClient(connection, async (client) => {
-    try {
-      for (const line of await work({ connection, store, client }, publicUrl)) context.print(line);
-    } catch (error) {
-      if (hasCode(error, 'kustomer_permission')) tellByHand(context, connection, publicUrl);
-      throw error;
-    }
+  await store.exclusively(found.tenantId, async (claim) => {
+    const connection = store.get(found.connectionId) ?? found;
+    await withClient(connection, async (client) => {
+      try {
+        for (const line of await work({ connection, store, client, claim }, publicUrl)) context.print(line);
+      } catch (error) {
+        if (hasCode(error, 'kustomer_permission')) tellByHand(context, connection, publicUrl);
+        throw error;
+      }
+    });
   });
 }
 

@@ -1,6 +1,7 @@
 /**
  * What `cn-kustomer connection webhook …` does: the connection's own webhook in Kustomer, made, read back, switched on
- * and exchanged. Each step can be repeated: what a broken-off run left behind is found by its address and adopted.
+ * and exchanged. Each step can be repeated: what a broken-off run left behind is found by its address, and adopted or removed.
+ * Only who holds the tenant's claim (claims.ts) makes one, so two processes do not both find none and make two.
  *
  * A rotation keeps both tokens live from before the new webhook's first delivery is tried again until the old webhook is
  * gone: whatever Kustomer sends in between is accepted.
@@ -21,13 +22,16 @@ import {
 } from '../../kustomer/client/outbound-webhooks.ts';
 import type { Failure, Outcome } from '../../kustomer/client/outcome.ts';
 import { EVENT_NAMES } from '../../kustomer/event-names.ts';
+import type { Claim } from './claims.ts';
 import { MAX_LIVE_TOKENS } from './connection-plan.ts';
 import type { ConnectionStore } from './store.ts';
 
 export interface WebhookWork {
   readonly store: ConnectionStore;
   readonly client: KustomerClient;
+  /** As it is under the claim. */
   readonly connection: ConnectionWithTokens;
+  readonly claim: Claim;
 }
 
 /** How many an organisation may make itself. */
@@ -35,8 +39,8 @@ const MAX_WEBHOOKS = 5;
 const ASK: Ask = { lane: 'probes', waitMs: 15_000 };
 
 /**
- * Sees to it that there is one webhook at this address, switched on, with all events, whose token is stored. Returns
- * what was done.
+ * Sees to it that there is one webhook at this address, and no other of the connection, switched on, with all events, whose
+ * token is stored. Returns what was done.
  */
 export async function createWebhook(work: WebhookWork, publicUrl: string): Promise<readonly string[]> {
   const { client, connection } = work;
@@ -50,7 +54,8 @@ export async function createWebhook(work: WebhookWork, publicUrl: string): Promi
       ? { webhook: await make(work, url, listed), done: ['created'] }
       : await mend(client, present, connection, url);
   const stored = await remember(work, webhook, { webhookId: webhook.id });
-  const lines = [...done.map((what) => `${what} webhook ${webhook.id} (${url})`), ...stored];
+  const removed = await removeOthers(client, own, [webhook.id, connection.previousWebhookId], connection);
+  const lines = [...done.map((what) => `${what} webhook ${webhook.id} (${url})`), ...stored, ...removed];
   return lines.length > 0 ? lines : [`webhook ${webhook.id} is as it should be (${url})`];
 }
 
@@ -130,12 +135,32 @@ function ownOf(listed: readonly OutboundWebhook[], connection: ConnectionWithTok
   return own.toSorted((a, b) => Number(pointsTo(b, connection)) - Number(pointsTo(a, connection)));
 }
 
+/**
+ * Those that a broken-off run left, whose deliveries nobody waits for: each would be another of the few an organisation may
+ * have. Only what points to us; a token may be shared with what somebody made by hand.
+ */
+async function removeOthers(
+  client: KustomerClient,
+  own: readonly OutboundWebhook[],
+  kept: readonly (string | null)[],
+  connection: ConnectionWithTokens,
+): Promise<readonly string[]> {
+  const lines: string[] = [];
+  for (const { id } of own.filter((one) => pointsTo(one, connection) && !kept.includes(one.id))) {
+    const deleted = await deleteOutboundWebhook(client, id, ASK);
+    const isGone = deleted.kind === 'ok' || deleted.status === 404;
+    lines.push(isGone ? `deleted webhook ${id}, one too many` : `webhook ${id} is one too many: delete it in Kustomer`);
+  }
+  return lines;
+}
+
 async function make(
-  { client, connection }: WebhookWork,
+  { client, connection, claim }: WebhookWork,
   url: string,
   listed: readonly OutboundWebhook[],
 ): Promise<OutboundWebhook> {
   const name = `Fibric ${connection.name} (${connection.connectionId})`;
+  await claim.renew();
   const outcome = await createOutboundWebhook(client, { name, url, events: EVENT_NAMES }, ASK);
   if (outcome.kind === 'ok') return withToken(client, outcome.body);
   if (outcome.kind === 'refuse' && listed.length >= MAX_WEBHOOKS) {

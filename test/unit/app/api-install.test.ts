@@ -2,14 +2,17 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { InstallRequest } from '../../../src/api/ports.ts';
+import { checkContract } from '../../../src/app/api/contract.ts';
 import { type Installation, install } from '../../../src/app/api/install.ts';
 import { checkSignature } from '../../../src/app/api/signature-check.ts';
+import { withClient } from '../../../src/app/control/kustomer-client.ts';
 import { createKeyring } from '../../../src/app/control/seal.ts';
 import { type ConnectionStore, openConnectionStore } from '../../../src/app/control/store.ts';
 import { realClock } from '../../../src/base/clock.ts';
 import { Secret } from '../../../src/base/secret.ts';
 import { createMemoryLog } from '../../../src/kafka/memory/index.ts';
 import { topicNames } from '../../../src/kafka/topics.ts';
+import { EVENT_NAMES } from '../../../src/kustomer/event-names.ts';
 import { accessSchema } from '../../../src/simulator/access.ts';
 import type { Org } from '../../../src/simulator/org.ts';
 import { createSimulator } from '../../../src/simulator/server.ts';
@@ -42,14 +45,16 @@ beforeEach(async () => {
 afterEach(() => end());
 
 function installing(apiKey: string | null, more: Partial<InstallRequest> = {}): Promise<Installation> {
-  return install(
-    { store, publicUrl, defaultBaseUrl: baseUrl, nowMs: Date.now },
-    {
-      ...{ tenantId: TENANT, resellerId: null, workspaceId: null, name: 'kustomer-prod', role: undefined },
-      ...{ config: { subdomain: 'acme' }, webhookToken: undefined, signal: new AbortController().signal },
-      apiKey: apiKey === null ? undefined : new Secret(apiKey),
-      ...more,
-    },
+  return store.exclusively(TENANT, (claim) =>
+    install(
+      { store, publicUrl, defaultBaseUrl: baseUrl, nowMs: Date.now, claim },
+      {
+        ...{ tenantId: TENANT, resellerId: null, workspaceId: null, name: 'kustomer-prod', role: undefined },
+        ...{ config: { subdomain: 'acme' }, webhookToken: undefined, signal: new AbortController().signal },
+        apiKey: apiKey === null ? undefined : new Secret(apiKey),
+        ...more,
+      },
+    ),
   );
 }
 
@@ -164,6 +169,59 @@ describe('I3: the webhook', () => {
     expect(org.webhooks.list().map(({ url }) => url)).toEqual([
       `https://hooks.example.com/webhooks/kustomer/${made.connection.connectionId}`,
     ]);
+  });
+
+  it('of a run that broke off before it was remembered is adopted by the next, and no second one made', async () => {
+    publicUrl = 'https://hooks.example.com';
+    const whole = store;
+    let adds = 0;
+    // Dies between the webhook's making and the writing of its token.
+    store = {
+      ...whole,
+      add: (change) => {
+        adds += 1;
+        if (adds === 2) throw new Error('killed');
+        return whole.add(change);
+      },
+    };
+    await expect(installing(KEY)).rejects.toThrow('killed');
+    store = whole;
+    expect([org.webhooks.list().length, store.list()[0]?.webhookTokens]).toEqual([1, []]);
+    const [left] = org.webhooks.list();
+    const again = await installing(KEY);
+    expect([again.created, codes(again)['webhook']]).toEqual([false, 'ok']);
+    expect(org.webhooks.list().map(({ id }) => id)).toEqual([left?.id]);
+    expect(again.connection).toMatchObject({ webhookId: left?.id });
+    expect(again.connection.webhookTokens.map((token) => token.reveal())).toEqual([left?.token]);
+  });
+
+  it('of which there are two is one too many: the contract says so, and the next install removes it', async () => {
+    publicUrl = 'https://hooks.example.com';
+    const { connection } = await installing(KEY);
+    const [own] = org.webhooks.list();
+    const url = own?.url ?? '';
+    const surplus = org.webhooks.create({ name: 'of a race', url, headers: [], events: [...EVENT_NAMES] }, Date.now());
+    const foreign = org.webhooks.create(
+      { name: 'x', url: `${url}0`, headers: [], events: [...EVENT_NAMES] },
+      Date.now(),
+    );
+    const told = async () => {
+      const options = { connection, webhookUrl: null, polls: undefined, told: undefined, toldPolls: undefined };
+      const { signal } = new AbortController();
+      const checks = await withClient(connection, (client) =>
+        checkContract({ ...options, client, nowMs: Date.now(), signal }),
+      );
+      return checks.find(({ name }) => name === 'webhook_health');
+    };
+    expect(await told()).toMatchObject({
+      ok: false,
+      code: 'optional_surplus',
+      nextStep: expect.stringContaining('add'),
+    });
+    const again = await installing(KEY);
+    expect(org.webhooks.list().map(({ id }) => id)).toEqual([own?.id, foreign?.id]);
+    expect(again.checks.find(({ name }) => name === 'webhook')?.message).toContain(`deleted webhook ${surplus?.id}`);
+    expect(await told()).toMatchObject({ ok: true, code: 'ok' });
   });
 
   it('made by hand comes with its token, without a key too', async () => {

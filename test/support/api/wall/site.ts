@@ -79,6 +79,8 @@ export async function openWallKustomer(): Promise<WallKustomer> {
 export async function openWallSite(
   { url: kustomer, conversations }: WallKustomer,
   env: Readonly<Record<string, string>> = {},
+  /** Of another process on the same broker; both need the same `CN_MASTER_KEY`. */
+  given?: Log,
 ): Promise<WallSite> {
   const registry = await startRegistryStub();
   // Each look at the clock is a moment of its own: what is ordered by time has one order, the same in every run.
@@ -87,7 +89,8 @@ export async function openWallSite(
     tickMs += 1;
     return tickMs;
   };
-  const log = createMemoryLog({ clock: { ...realClock, nowMs, sleep: (ms, signal) => realClock.sleep(ms, signal) } });
+  const log =
+    given ?? createMemoryLog({ clock: { ...realClock, nowMs, sleep: (ms, signal) => realClock.sleep(ms, signal) } });
   const settings = loadSettings({
     CN_MASTER_KEY: randomBytes(32).toString('hex'),
     CN_ADMIN_TOKEN: WALL_ADMIN,

@@ -24,7 +24,7 @@ async function run(words: string, env: Record<string, string> = {}): Promise<Com
     env: { CN_MASTER_KEY: one.masterKey.toString('hex'), ...env },
   });
   const { high } = await one.log.admin.watermarks({ topic: 'fibric.control', partition: 0 });
-  await waitFor(() => one.store.health().nextOffset >= high, { message: 'the store has read what was written' });
+  await waitFor(() => one.store.readTo() >= high, { message: 'the store has read what was written' });
   const told = [...done.out, ...done.notes].join('\n');
   expect(told).not.toContain(API_KEY);
   for (const { token } of one.org.webhooks.list()) expect(told).not.toContain(token);
