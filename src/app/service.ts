@@ -21,7 +21,7 @@ import { STATE_KIND } from './api/records.ts';
 import { openStateWriter, type StateWriter } from './api/states.ts';
 import { type Documents, openDocuments } from './control/documents.ts';
 import type { ConnectionStore } from './control/store.ts';
-import { type ApiRole, type ApiRoleOptions, startApiRole } from './roles/api.ts';
+import type { ApiRole, ApiRoleOptions } from './roles/api.ts';
 import { startIngestRole } from './roles/ingest.ts';
 import { type PollingRole, startPolling } from './roles/polling.ts';
 import { startProcessRole } from './roles/process.ts';
@@ -179,6 +179,8 @@ async function start(options: ServiceOptions, parts: Part[]): Promise<Server> {
       if (has('sink')) parts.push(await startSinkRole({ ...options, clients: vendor.clients, acting, codec }));
       if (has('api')) {
         if (options.api === undefined) throw new TypeError('The role api needs schemas');
+        // The largest part of the program, which other roles need not keep in memory.
+        const { startApiRole } = await import('./roles/api.ts');
         api = await startApiRole({
           ...{ ...options, ...options.api },
           ...{ clients: vendor.clients, acting, codec },
