@@ -247,6 +247,11 @@ export const METRICS = {
     labels: ['code', 'next'],
   },
   cnk_sink_partitions: { kind: 'gauge', help: 'Partitions of commands of this process by phase.', labels: ['phase'] },
+  cnk_sink_lag_records: {
+    kind: 'gauge',
+    help: 'Commands not finished yet, by partition of this process, when last asked: those in hand and those behind them in the log, where a single one may be a marker and is not counted.',
+    labels: ['partition'],
+  },
   cnk_sink_in_flight: { kind: 'gauge', help: 'Commands that are being carried out.', labels: [] },
   cnk_sink_waiting: {
     kind: 'gauge',

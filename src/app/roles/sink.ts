@@ -14,6 +14,7 @@ import type { Settings } from '../settings.ts';
 import { openCommandConnections } from '../sink/connections.ts';
 import { ControlWait } from '../sink/control-wait.ts';
 import { ConnectionFaults } from '../sink/faults.ts';
+import { watchSinkLag } from '../sink/lag.ts';
 import { createSinkObserver } from '../sink/observer.ts';
 import type { Logger, Metrics } from '../telemetry.ts';
 import { TenantTopics, topicSettings } from '../topic-settings.ts';
@@ -115,13 +116,14 @@ export async function startSinkRole(options: SinkRoleOptions): Promise<SinkRole>
     release();
     throw error;
   });
+  const groupId = `${settings.topicPrefix}${SINK_GROUP}`;
   const worker = await OwnerWorker.start({
     log,
     clientId: 'sink',
     random: Math.random,
     uniqueId: randomUUID,
     settings: {
-      groupId: `${settings.topicPrefix}${SINK_GROUP}`,
+      groupId,
       topic: names.ledger,
       inputTopic: names.commands,
       sessionTimeoutMs: settings.sessionTimeoutMs,
@@ -166,6 +168,14 @@ export async function startSinkRole(options: SinkRoleOptions): Promise<SinkRole>
     await keeper.close().catch(() => undefined); // the cause matters
     throw error;
   });
+  const lag = watchSinkLag({
+    partitions: () => worker.health.partitions.map(({ partition }) => partition),
+    progress: (partition) => sink.progress(partition),
+    log,
+    groupId,
+    topic: names.commands,
+    metrics,
+  });
   metrics.onScrape(() => scrape(metrics, worker, sink, faults, full));
   return {
     name: 'sink',
@@ -178,6 +188,7 @@ export async function startSinkRole(options: SinkRoleOptions): Promise<SinkRole>
         detail: {
           ...worker.health,
           commands: sink.counts,
+          lag: lag.health(),
           fullLedgers: [...full],
           faultyConnections: faulty.slice(-MAX_SHOWN),
           omitted: Math.max(0, faulty.length - MAX_SHOWN),
@@ -187,6 +198,7 @@ export async function startSinkRole(options: SinkRoleOptions): Promise<SinkRole>
       };
     },
     close: async () => {
+      lag.stop();
       await Promise.all([worker.close(), keeper.close()]);
       release();
     },

@@ -41,6 +41,12 @@ export class Sink {
     return this.#lanes.counts;
   }
 
+  /** How far a partition is: commands in hand, and the first offset behind them. Undefined when it is not served here. */
+  progress(partition: number): { readonly unfinished: number; readonly nextOffset: number } | undefined {
+    const progress = this.#lanes.progress(partition);
+    return progress && { unfinished: progress.unfinished.length, nextOffset: progress.nextOffset };
+  }
+
   /** Until the partition is let go. Never twice at once for one partition. */
   async serve(owned: OwnedPartition): Promise<void> {
     const partition = new PartitionSink(this.#shared, owned);

@@ -239,6 +239,7 @@ test('commands are judged, carried out once and receipted, over a killed process
   expect(org.writes.list()).toHaveLength(2);
   await metric(before, /^cnk_sink_commands_total\{decision="ALLOW",outcome="applied"\} 2$/m);
   await metric(before, /^cnk_sink_ledger_entries \d+$/m);
+  await metric(before, /^cnk_sink_lag_records\{partition="1"\} \d+$/m);
 
   // Killed with commands on their way: the next takes them up, and nothing is written twice.
   // What was under way is read back first, which takes as long as Kustomer may need to show it.
