@@ -16,11 +16,15 @@ export async function admitted(partition: Partition, record: LogRecord): Promise
   if (isAnswer(record)) return admitAnswer(record, { mac: answers, connections, lookUp });
   const what = await decoded(partition, record);
   let admission = admit(record, what, connections, lookUp);
-  const isStrange = admission.kind === 'dead' && admission.stranger === true;
-  // Its tenant may have come with a record of the control topic that is on its way here.
-  if (isStrange && (await newest?.()) === true) admission = admit(record, what, connections, lookUp);
+  // Its tenant or connection may have come with a record of the control topic that is on its way here.
+  if (isStrange(admission) && (await newest?.()) === true) admission = admit(record, what, connections, lookUp);
   const placed = refuseMisplaced(admission, record, (key) => partition.owned.partitionOf(key));
   return refuseFalseTest(placed, record, answers);
+}
+
+function isStrange(admission: Admission): boolean {
+  if (admission.kind === 'dead') return admission.stranger === true;
+  return admission.kind === 'refused' && admission.refusal.code === 'connection_unknown';
 }
 
 /** Means nothing once the partition is ending. */

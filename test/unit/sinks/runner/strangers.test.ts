@@ -1,4 +1,4 @@
-/** Commands of tenants that are not known here, or not yet. */
+/** Commands of tenants and connections that are not known here, or not yet. */
 import { afterEach, expect, it } from 'vitest';
 import { createMemoryLog } from '../../../../src/kafka/memory/index.ts';
 import { SinkHouse, TENANT } from '../../../support/sinks/house.ts';
@@ -46,6 +46,19 @@ it('one of a tenant whose record is on its way here is carried out, not buried',
   expect(org.writes.count).toBe(2);
   expect(house.dead).toEqual([]);
   expect(asked).toBe(1);
+});
+
+it('one through a connection that is on its way here is carried out, not refused', async () => {
+  const { house, org, note } = await setUp(async (soon) => {
+    soon.connect(TENANT);
+    return true;
+  });
+  house.connect(TENANT);
+  house.disconnect(TENANT);
+  await house.send(note());
+  await waitFor(() => house.receipts.length === 1, { message: 'the receipt' });
+  expect(house.outcomes()).toEqual({ 'ALLOW applied': 1 });
+  expect(org.writes.count).toBe(1);
 });
 
 it('one of a tenant that nobody knows is a dead letter, whether there was news or not, or nothing to wait for', async () => {
