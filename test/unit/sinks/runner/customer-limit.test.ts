@@ -13,6 +13,8 @@ import { KEY, simulated } from '../../simulator/simulated.ts';
 const MINUTE_MS = 60_000;
 const LIMIT = 120;
 const NOTES = 300;
+/** Of the notes, those for which no minute but the last has room. */
+const LAST_MINUTE = NOTES - 2 * LIMIT;
 const FASTER = 20;
 
 /** Twenty minutes in one. */
@@ -55,18 +57,18 @@ afterEach(async () => {
 
 it('one process: no minute has more than 120, none is lost or doubled, and other customers do not wait', async () => {
   const world = await setUp({ createsPerCustomerMinute: 1_000_000 }, 1);
-  const { refused, mostInAMinute, othersMs } = await world.run();
+  const { refused, mostInAMinute, behindOthers } = await world.run();
   expect(refused).toBe(0);
   expect(mostInAMinute).toBeLessThanOrEqual(LIMIT);
   expect(mostInAMinute).toBeGreaterThan(LIMIT - 30);
-  expect(othersMs).toBeLessThan(MINUTE_MS / 3);
+  expect(behindOthers).toBeGreaterThanOrEqual(LAST_MINUTE);
 }, 60_000);
 
 it('two processes: what Kustomer refuses waits with its lane, and nobody else does', async () => {
   const world = await setUp({ createsPerCustomerMinute: LIMIT }, 2);
-  const { refused, othersMs } = await world.run();
+  const { refused, behindOthers } = await world.run();
   expect(refused).toBeGreaterThan(0);
-  expect(othersMs).toBeLessThan(MINUTE_MS / 3);
+  expect(behindOthers).toBeGreaterThanOrEqual(LAST_MINUTE);
 }, 60_000);
 
 it('a command does not wait past its deadline, and a copy does not wait at all', async () => {
@@ -135,10 +137,11 @@ async function setUp(limits: { readonly createsPerCustomerMinute: number }, proc
     org.observeAnswers(({ status }) => {
       if (status === 429) refusals.count += 1;
     });
+    // A burst over the end of Kustomer's minute would be two, and both allowed.
+    await clock.sleep(MINUTE_MS - (clock.nowMs() % MINUTE_MS));
     const crowd = Array.from({ length: NOTES }, (_, index) => note(index % 10, `Note ${index}.`));
     await house.send(...crowd);
     await waitFor(() => org.writes.count >= LIMIT, { message: `${LIMIT} notes`, everyMs: 5 });
-    const sentMs = clock.nowMs();
     await house.send(...others.map((index) => note(index, 'For somebody else.')));
     await waitFor(() => elsewhere().length === others.length, { message: 'the notes of the others', everyMs: 5 });
     expect(house.receipts.length, 'all this while the crowd waits').toBeLessThan(NOTES);
@@ -152,11 +155,8 @@ async function setUp(limits: { readonly createsPerCustomerMinute: number }, proc
     const mostInAMinute = Math.max(
       ...writes.map(({ atMs }) => writes.filter((other) => other.atMs >= atMs && other.atMs < atMs + MINUTE_MS).length),
     );
-    return {
-      refused: refusals.count,
-      mostInAMinute,
-      othersMs: Math.max(...elsewhere().map(({ atMs }) => atMs)) - sentMs,
-    };
+    const lastOther = bodies.findLastIndex((body) => body.startsWith('For'));
+    return { refused: refusals.count, mostInAMinute, behindOthers: bodies.length - 1 - lastOther };
   };
   return { run };
 }
