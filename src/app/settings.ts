@@ -274,6 +274,12 @@ export const SETTINGS = {
     'Largest body of a request to the API.',
     integer(2 ** 12, 2 ** 24),
   ),
+  apiRecentMaxBytes: setting(
+    'API_RECENT_MAX_BYTES',
+    String(2 ** 26),
+    'Most bytes of recent events and receipts the API keeps in memory, of all tenants together; what is older is read from the topic. Divided among the threads.',
+    integer(2 ** 20, 2 ** 32),
+  ),
   kustomerBaseUrl: optional(
     'KUSTOMER_BASE_URL',
     "Where connectors installed through the API ask Kustomer; unset = the subdomain's own host. For the simulator.",

@@ -88,8 +88,13 @@ function rowOf(tenantId: string, event: StoredEnvelope, record: LogRecord, curso
 }
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-const SEARCH_END =
-  'no such event among the newest; older ones are found by their `ev_…` id, or in the list with `since`';
+
+function searchEnd(topic: string, looked: number): string {
+  return [
+    `there is no event of this event_id among the newest ${looked.toLocaleString('en')} of the tenant, and older ones were not looked at.`,
+    `Older ones are found by their \`ev_…\` id, in the list with \`since\`, or in the topic ${topic}`,
+  ].join(' ');
+}
 
 export function eventRoutes(shelf: EventShelf): readonly Route[] {
   return [
@@ -131,7 +136,8 @@ export function eventRoutes(shelf: EventShelf): readonly Route[] {
         const found = UUID.test(id)
           ? await shelf.find(tenantId, byEventId(id), signal)
           : await eventAt(shelf, tenantId, id, signal);
-        if (found === undefined) throw new ApiError('not_found', SEARCH_END);
+        if (found === undefined)
+          throw new ApiError('not_found', searchEnd(shelf.port.topic(tenantId), shelf.findRecords));
         if (found === null) throw notFound('event');
         return { body: found };
       },

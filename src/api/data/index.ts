@@ -16,21 +16,24 @@ export type { DataPorts } from './ports.ts';
 export interface DataPart {
   readonly routes: readonly Route[];
   readonly actions: ActionsPort;
-  /** Topics that are open for reading. */
-  openTopics(): number;
+  /** Topics that are open for reading, and what is kept of them in memory. */
+  recent(): { readonly openTopics: number; readonly bytes: number; readonly maxBytes: number };
   /** After the server: ends every follow. */
   close(): Promise<void>;
 }
 
-export function openData(
-  ports: DataPorts,
-  options: Partial<Pick<TopicViewsOptions, 'maxOpen' | 'idleMs' | 'checkMs' | 'settings'>> = {},
-): DataPart {
+export interface DataOptions
+  extends Partial<Pick<TopicViewsOptions, 'maxOpen' | 'idleMs' | 'checkMs' | 'maxBytes' | 'settings'>> {
+  /** How many of the newest receipts a search for one looks at. */
+  readonly findRecords?: number;
+}
+
+export function openData(ports: DataPorts, { findRecords, ...options }: DataOptions = {}): DataPart {
   const { log, observer } = ports;
   const failed = (topic: string, error: unknown): void => observer.followFailed(topic, error);
   const views = new TopicViews({ log, failed, ...options });
   const events = eventShelf(ports, views);
-  const receipts = receiptShelf(ports, views);
+  const receipts = receiptShelf(ports, views, findRecords);
   const actions = new Actions({ ...ports, receipts });
   return {
     routes: [
@@ -43,7 +46,7 @@ export function openData(
       ...readRoutes(ports),
     ],
     actions,
-    openTopics: () => views.openCount,
+    recent: () => ({ openTopics: views.openCount, bytes: views.bytes, maxBytes: views.maxBytes }),
     close: () => views.close(),
   };
 }

@@ -87,12 +87,13 @@ export type ReceiptFilters = Given<typeof receiptFilterQuery>;
 
 export type ReceiptShelf = Shelf<WireReceipt, ReceiptRow>;
 
-export function receiptShelf({ receipts, observer }: DataPorts, views: TopicViews): ReceiptShelf {
+export function receiptShelf({ receipts, observer }: DataPorts, views: TopicViews, findRecords?: number): ReceiptShelf {
   return new Shelf({
     route: 'receipts',
     port: receipts,
     views,
     observer,
+    ...(findRecords !== undefined && { findRecords }),
     rowOf: (_, ...rest) => receiptRowOf(...rest),
   });
 }
@@ -151,7 +152,14 @@ function plain(value: unknown): unknown {
 }
 
 const RECEIPT_ID = /^rc_[0-9a-f]{32}$/;
-const SEARCH_END = 'no such receipt among the newest; for older ones use the list with `since` and a filter';
+
+function searchEnd(topic: string, looked: number): string {
+  return [
+    `there is no receipt of this id among the newest ${looked.toLocaleString('en')} of the tenant, and older ones were not looked at.`,
+    'List them with `since` and `entity_key`, `idempotency_key` or `command_id`, page by page;',
+    `or read the topic ${topic}, where the key of a receipt is its entity_key, or the command_id where it has none`,
+  ].join(' ');
+}
 
 /** Null = there is none. Throws where it was not looked to the end. */
 export async function findReceipt(
@@ -162,7 +170,7 @@ export async function findReceipt(
 ): Promise<ReceiptRow | null> {
   if (!RECEIPT_ID.test(id)) return null;
   const found = await shelf.find(tenantId, byReceiptId(id), signal);
-  if (found === undefined) throw new ApiError('not_found', SEARCH_END);
+  if (found === undefined) throw new ApiError('not_found', searchEnd(shelf.port.topic(tenantId), shelf.findRecords));
   return found;
 }
 

@@ -26,6 +26,8 @@ export interface ShelfOptions<T, R> {
   readonly port: TopicPort<T>;
   readonly views: TopicViews;
   readonly observer: DataObserver;
+  /** Looked at for a single entry, from the newest on; default FIND_RECORDS. */
+  readonly findRecords?: number;
   /** An entry as the API shows it. */
   readonly rowOf: (tenantId: string, entry: T, record: LogRecord, cursor: string) => R;
 }
@@ -42,10 +44,11 @@ export interface ListRequest<T> {
 }
 
 /** Of one request. */
-const LIST_BOUNDS: WalkBounds = { maxRecords: 50_000, maxBytes: 8_388_608 };
+const MAX_BYTES = 8_388_608;
+const LIST_BOUNDS: WalkBounds = { maxRecords: 50_000, maxBytes: MAX_BYTES };
 const LIST_MS = 8_000;
 /** Of one search for a single entry: some hundred megabytes of receipts at most. */
-const FIND_BOUNDS: WalkBounds = { maxRecords: 200_000, maxBytes: 8_388_608 };
+const FIND_RECORDS = 200_000;
 const FIND_MS = 15_000;
 
 export class Shelf<T, R> {
@@ -57,6 +60,11 @@ export class Shelf<T, R> {
 
   get port(): TopicPort<T> {
     return this.#options.port;
+  }
+
+  /** How many of the newest `find` looks at. */
+  get findRecords(): number {
+    return this.#options.findRecords ?? FIND_RECORDS;
   }
 
   lease(tenantId: string): Promise<Lease | undefined> {
@@ -122,7 +130,7 @@ export class Shelf<T, R> {
           const entry = await this.decode(record);
           return entry !== undefined && filter.matches(entry) ? { entry, record } : undefined;
         },
-        bounds: FIND_BOUNDS,
+        bounds: { maxRecords: this.findRecords, maxBytes: MAX_BYTES },
         signal: AbortSignal.any([signal, AbortSignal.timeout(FIND_MS)]),
       });
       const [found] = rows;

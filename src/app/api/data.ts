@@ -59,29 +59,32 @@ export async function openDataPart(options: DataPartOptions): Promise<OpenedData
       controlAt: () => Math.max(store.controlAt(), acting.documents.controlAt()),
       mac: codec.answers,
     });
-    const part = openData({
-      log,
-      random: randomBytes,
-      ...openTopicPorts({ names, registry }),
-      commands: publisher,
-      waiting: openWaitingPort({ view, publisher, names, mac: codec.answers }),
-      read: openReadPort({ clientOf: (connection) => connections.client(connection) }),
-      connections: {
-        list: (tenantId) => store.described().filter((connection) => connection.tenantId === tenantId),
-        find: (tenantId, ref) => connections.find(tenantId, ref),
+    const part = openData(
+      {
+        log,
+        random: randomBytes,
+        ...openTopicPorts({ names, registry }),
+        commands: publisher,
+        waiting: openWaitingPort({ view, publisher, names, mac: codec.answers }),
+        read: openReadPort({ clientOf: (connection) => connections.client(connection) }),
+        connections: {
+          list: (tenantId) => store.described().filter((connection) => connection.tenantId === tenantId),
+          find: (tenantId, ref) => connections.find(tenantId, ref),
+        },
+        grants: acting.grants,
+        isLive,
+        observer: {
+          undecodable: ({ error, ...at }) =>
+            logger.error(
+              { event: 'api.undecodable', ...at, code: codeOf(error) },
+              'a record cannot be read and is left out of lists and streams',
+            ),
+          followFailed: (topic, err) =>
+            logger.warn({ event: 'api.follow_failed', topic, err }, 'following a topic failed; it is begun again'),
+        },
       },
-      grants: acting.grants,
-      isLive,
-      observer: {
-        undecodable: ({ error, ...at }) =>
-          logger.error(
-            { event: 'api.undecodable', ...at, code: codeOf(error) },
-            'a record cannot be read and is left out of lists and streams',
-          ),
-        followFailed: (topic, err) =>
-          logger.warn({ event: 'api.follow_failed', topic, err }, 'following a topic failed; it is begun again'),
-      },
-    });
+      { maxBytes: settings.apiRecentMaxBytes },
+    );
     return {
       ...part,
       health: () => {
@@ -89,7 +92,7 @@ export async function openDataPart(options: DataPartOptions): Promise<OpenedData
         const commands = publisher.health();
         return {
           ready: waits.ready && commands.failuresInARow === 0,
-          detail: { waiting: waits.detail, commands, openTopics: part.openTopics() },
+          detail: { waiting: waits.detail, commands, recent: part.recent() },
         };
       },
       close: async () => {

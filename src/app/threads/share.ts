@@ -6,5 +6,6 @@ export function settingsOfThread(settings: Settings, threads: number): Settings 
     ...settings,
     ingestQueueRecords: Math.ceil(settings.ingestQueueRecords / threads),
     ingestQueueBytes: Math.ceil(settings.ingestQueueBytes / threads),
+    apiRecentMaxBytes: Math.ceil(settings.apiRecentMaxBytes / threads),
   };
 }

@@ -3,7 +3,7 @@
  * what a test tells it to, and people's decisions in a list.
  */
 import { randomBytes, randomUUID } from 'node:crypto';
-import { openData } from '../../../src/api/data/index.ts';
+import { type DataOptions, openData } from '../../../src/api/data/index.ts';
 import type { DataPorts, ReadPort, WaitingCommand } from '../../../src/api/data/ports.ts';
 import { createEnvelopeType } from '../../../src/fibric/avro.ts';
 import { createReceiptType } from '../../../src/fibric/commands/avro.ts';
@@ -36,7 +36,7 @@ export const ALLOWED: Disposed = {
 /** One envelope of each kind there is a fixture of. */
 const KINDS = eventFixtures().flatMap(([, { expected }]) => expected);
 
-export async function openDataHouse(options: Omit<HarnessOptions, 'further'> = {}) {
+export async function openDataHouse(options: Omit<HarnessOptions, 'further'> & { readonly data?: DataOptions } = {}) {
   const log = createMemoryLog();
   const names = topicNames('');
   const producer = new BatchingProducer({ producers: [await log.producer({ clientId: 'house' })], clock: log.clock });
@@ -219,7 +219,7 @@ export async function openDataHouse(options: Omit<HarnessOptions, 'further'> = {
         isLive: ({ keyId }) => !revoked.has(keyId),
         observer: { undecodable: (facts) => void undecodable.push(facts), followFailed: () => undefined },
       };
-      part.value = openData(ports);
+      part.value = openData(ports, options.data);
       return part.value.routes;
     },
   });

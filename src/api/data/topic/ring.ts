@@ -2,7 +2,8 @@
  * The latest records of one partition, as far as they fit. Pure.
  *
  * G1 What can be read of the offsets from `from` to before `to` is all here, in order.
- * G2 Never more than `maxBytes`: the oldest go first, and a record that is larger by itself is not kept at all.
+ * G2 Never more than `maxBytes` says, once told of it (`trim`, `push`): the oldest go first, and a record that is larger by
+ *    itself is not kept at all.
  */
 import type { LogRecord } from '../../../kafka/port.ts';
 
@@ -12,7 +13,7 @@ const RECORD_OVERHEAD_BYTES = 300;
 const CUT_RECORDS = 256;
 
 export class Ring {
-  readonly #maxBytes: number;
+  readonly #maxBytes: () => number;
   #records: LogRecord[] = [];
   /** Index of the first that counts. */
   #first = 0;
@@ -20,7 +21,7 @@ export class Ring {
   #from: number;
   #to: number;
 
-  constructor(options: { readonly at: number; readonly maxBytes: number }) {
+  constructor(options: { readonly at: number; readonly maxBytes: () => number }) {
     this.#maxBytes = options.maxBytes;
     this.#from = options.at;
     this.#to = options.at;
@@ -44,7 +45,13 @@ export class Ring {
     this.#records.push(copy);
     this.#bytes += sizeOf(copy);
     this.#to = record.offset + 1;
-    while (this.#bytes > this.#maxBytes) this.#dropOldest();
+    this.trim();
+  }
+
+  /** Keeps no more than may be kept now. */
+  trim(): void {
+    const maxBytes = this.#maxBytes();
+    while (this.#bytes > maxBytes) this.#dropOldest();
   }
 
   /** Nothing can be read between `to` and there. */

@@ -19,15 +19,14 @@ export interface TailOptions {
   readonly ends: readonly Watermarks[];
   /** So many offsets of each partition are read at first: what people look at is mostly new. */
   readonly primeOffsets: number;
-  /** For all partitions together. */
-  readonly maxBytes: number;
+  /** For all partitions together, as it is at the moment. */
+  readonly maxBytes: () => number;
   /** A follow failed and is begun again. */
   readonly failed: (error: unknown) => void;
 }
 
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 5_000;
-const MIN_RING_BYTES = 65_536;
 
 export class TopicTail {
   readonly rings: readonly Ring[];
@@ -52,13 +51,23 @@ export class TopicTail {
     this.#options = options;
     this.#clock = log.clock;
     this.#reader = reader;
-    const share = Math.max(MIN_RING_BYTES, Math.floor(maxBytes / Math.max(1, ends.length)));
+    const share = (): number => Math.floor(maxBytes() / Math.max(1, ends.length));
     this.rings = ends.map(({ low, high }) => new Ring({ at: Math.max(low, high - primeOffsets), maxBytes: share }));
   }
 
   /** T2 */
   get failure(): { readonly error: unknown } | null {
     return this.#failure;
+  }
+
+  /** Of all rings together. */
+  get bytes(): number {
+    return this.rings.reduce((sum, ring) => sum + ring.bytes, 0);
+  }
+
+  /** There is less room than before. */
+  trim(): void {
+    for (const ring of this.rings) ring.trim();
   }
 
   /** Resolves when something has come, or the tail has ended. Take it before looking. */

@@ -13,7 +13,7 @@ import { TopicTail } from './tail.ts';
 
 export interface ViewSettings {
   readonly primeOffsets: number;
-  /** Most bytes a topic's ring takes. */
+  /** Most bytes the rings of one topic take, however few there are. */
   readonly ringMaxBytes: number;
   readonly scannerIdleMs: number;
   readonly scannerMaxWaiting: number;
@@ -46,6 +46,8 @@ export interface ViewOptions {
   readonly topic: string;
   readonly partitions: number;
   readonly settings: ViewSettings;
+  /** For the rings of the topic, as it is at the moment. */
+  readonly ringBytes: () => number;
   readonly failed: (error: unknown) => void;
 }
 
@@ -59,10 +61,10 @@ export class TopicView {
   readonly #scanner: Scanner;
 
   static async open(options: ViewOptions): Promise<TopicView> {
-    const { log, topic, partitions, settings, failed } = options;
+    const { log, topic, partitions, settings, ringBytes, failed } = options;
     const ends = await watermarks(log, topic, partitions);
-    const { primeOffsets, ringMaxBytes: maxBytes } = settings;
-    const tail = await TopicTail.open({ log, topic, ends, primeOffsets, maxBytes, failed });
+    const { primeOffsets } = settings;
+    const tail = await TopicTail.open({ log, topic, ends, primeOffsets, maxBytes: ringBytes, failed });
     const view = new TopicView(options, tail);
     // Before that the rings are shorter than the log, and would hide what stands behind their ends.
     await view.#reached(

@@ -5,16 +5,21 @@
  * W1 At most `maxOpen` are open; the one unused for longest makes room, and when all are in use the answer is `queue_full`.
  * W2 One whose tail has ended, or whose topic has grown, is not handed out again; its users are told at most `checkMs` later,
  *    and it is closed when the last of them has left.
+ * W3 What is kept of all topics together takes at most `maxBytes`: each has an equal share, and when there are more of them the
+ *    oldest records go. They are in the log, and read from there.
  */
 import { CodedError } from '../../../base/errors.ts';
 import type { Log } from '../../../kafka/port.ts';
+import { TopicLookup } from './lookup.ts';
 import { TopicView, VIEW_SETTINGS, type ViewSettings } from './view.ts';
 
 export interface TopicViewsOptions {
   readonly log: Log;
   readonly maxOpen?: number;
   readonly idleMs?: number;
-  /** How often a topic is asked for the number of its partitions. */
+  /** W3. */
+  readonly maxBytes?: number;
+  /** How often the topics are asked for the number of their partitions. */
   readonly checkMs?: number;
   readonly settings?: Partial<ViewSettings>;
   readonly failed: (topic: string, error: unknown) => void;
@@ -35,7 +40,8 @@ interface Open {
   idle: AbortController;
 }
 
-const DEFAULTS = { maxOpen: 64, idleMs: 300_000, checkMs: 30_000 };
+export const RECENT_MAX_BYTES = 67_108_864;
+const DEFAULTS = { maxOpen: 64, idleMs: 300_000, checkMs: 30_000, maxBytes: RECENT_MAX_BYTES };
 
 export class TopicViews {
   readonly #options: TopicViewsOptions & typeof DEFAULTS;
@@ -43,10 +49,25 @@ export class TopicViews {
   readonly #opening = new Map<string, Promise<Open | undefined>>();
   readonly #closing = new Set<Promise<void>>();
   readonly #stop = new AbortController();
+  readonly #topics: TopicLookup;
+  /** Those that hold records: also what is retired and still read. */
+  readonly #living = new Set<TopicView>();
+  #born = 0;
+  #isWatching = false;
   #uses = 0;
 
   constructor(options: TopicViewsOptions) {
     this.#options = { ...DEFAULTS, ...options };
+    this.#topics = new TopicLookup(options.log.admin);
+  }
+
+  /** What is kept of all topics. */
+  get bytes(): number {
+    return [...this.#living].reduce((sum, { tail }) => sum + tail.bytes, 0);
+  }
+
+  get maxBytes(): number {
+    return this.#options.maxBytes;
   }
 
   get openCount(): number {
@@ -96,37 +117,63 @@ export class TopicViews {
   }
 
   async #openView(topic: string): Promise<Open | undefined> {
-    const { log, maxOpen, settings, failed } = this.#options;
-    const [found] = await log.admin.describeTopics([topic]);
+    const found = (await this.#topics.find([topic])).get(topic);
     if (found === undefined) return undefined;
-    if (this.#open.size + this.#opening.size > maxOpen) this.#makeRoom();
-    const view = await TopicView.open({
-      log,
-      topic,
-      partitions: found.partitions,
-      settings: { ...VIEW_SETTINGS, ...settings },
-      failed: (error) => failed(topic, error),
-    });
+    if (this.#open.size + this.#opening.size > this.#options.maxOpen) this.#makeRoom();
+    const view = await this.#newView(topic, found.partitions);
     const open = { view, usedAt: ++this.#uses, isRetired: false, idle: new AbortController() };
     this.#open.set(topic, open);
     void this.#closeWhenIdle(topic, open);
-    void this.#retireWhenGrown(topic, open);
+    void this.#watchGrowth();
     return open;
   }
 
-  /** A client follows the partitions there were when it joined. */
-  async #retireWhenGrown(topic: string, open: Open): Promise<void> {
-    const { log, checkMs, failed } = this.#options;
-    for (;;) {
-      await log.clock.sleep(checkMs, this.#stop.signal);
-      if (this.#stop.signal.aborted || open.isRetired) return;
-      const asked = log.admin.describeTopics([topic]).then(([found]) => found?.partitions);
-      const partitions = await asked.catch((error) => {
-        failed(topic, error);
-        return open.view.partitions;
-      });
-      if (partitions !== open.view.partitions) this.#retire(topic, open);
+  async #newView(topic: string, partitions: number): Promise<TopicView> {
+    const { log, failed } = this.#options;
+    const settings = { ...VIEW_SETTINGS, ...this.#options.settings };
+    const ringBytes = (): number => Math.min(settings.ringMaxBytes, this.#share);
+    this.#born += 1;
+    this.#trim();
+    try {
+      const told = (error: unknown): void => failed(topic, error);
+      const view = await TopicView.open({ log, topic, partitions, settings, ringBytes, failed: told });
+      this.#living.add(view);
+      return view;
+    } finally {
+      this.#born -= 1;
     }
+  }
+
+  /** W3: of each topic. */
+  get #share(): number {
+    return Math.floor(this.#options.maxBytes / Math.max(1, this.#living.size + this.#born));
+  }
+
+  #trim(): void {
+    for (const { tail } of this.#living) tail.trim();
+  }
+
+  /** A client follows the partitions there were when it joined. All are asked for at once, as long as there are any. */
+  async #watchGrowth(): Promise<void> {
+    if (this.#isWatching) return;
+    this.#isWatching = true;
+    const { log, checkMs, failed } = this.#options;
+    while (this.#open.size > 0) {
+      await log.clock.sleep(checkMs, this.#stop.signal);
+      if (this.#stop.signal.aborted) return;
+      const asked = [...this.#open];
+      const [first] = asked;
+      if (first === undefined) break;
+      const found = await this.#topics.find(this.#open.keys()).catch((error) => {
+        failed(first[0], error);
+        return undefined;
+      });
+      if (found === undefined) continue;
+      for (const [topic, open] of asked) {
+        if (!open.isRetired && found.get(topic)?.partitions !== open.view.partitions) this.#retire(topic, open);
+      }
+    }
+    this.#isWatching = false;
   }
 
   /** W1 */
@@ -168,7 +215,10 @@ export class TopicViews {
     const closing = open.view
       .close()
       .catch((error) => this.#options.failed(open.view.topic, error))
-      .finally(() => this.#closing.delete(closing));
+      .finally(() => {
+        this.#living.delete(open.view);
+        this.#closing.delete(closing);
+      });
     this.#closing.add(closing);
   }
 }

@@ -1,6 +1,6 @@
 /** Events and receipts as lists and single entries: filters, cursors, ids, and whose they are. */
 import { randomBytes } from 'node:crypto';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { type DataHouse, openDataHouse } from '../../../support/api/data-house.ts';
 
 let house: DataHouse;
@@ -249,5 +249,27 @@ describe('receipts', () => {
     expect((await get(`/v1/receipts/${receiptId}`, other)).status).toBe(404);
     for (const id of ['rc_x', `rc_${'b'.repeat(32)}`, 'stream2'])
       expect((await get(`/v1/receipts/${id}`)).status).toBe(404);
+  });
+
+  it('that are too old to be found by id are told to be looked for otherwise: in the list, or in which topic by which key', async () => {
+    const small = await openDataHouse({ data: { findRecords: 10 } });
+    onTestFinished(() => small.close());
+    await small.api.tenant('t_a');
+    await small.topics('t_a');
+    const by = await small.api.token('t_a');
+    const receiptId = `rc_${'a'.repeat(32)}`;
+    await small.receipt('t_a', { receiptId, idempotencyKey: 'old', atMs: 1 });
+    for (let n = 0; n < 300; n += 1) await small.receipt('t_a', { idempotencyKey: `k${n}` });
+    const { status, body } = await small.api.call('GET', `/v1/receipts/${receiptId}`, { token: by });
+    expect([status, body.error?.code]).toEqual([404, 'not_found']);
+    expect(body.error.message).toMatch(
+      /newest 10 .*not looked at.*`entity_key`.*topic fibric\.receipts\.t_a.*command_id/,
+    );
+    // As it says.
+    const listed = await small.api.call('GET', '/v1/receipts?idempotency_key=old', { token: by });
+    expect(listed.body.data.map(({ id }: { id: string }) => id)).toEqual([receiptId]);
+    // One that is surely not there is only missing.
+    const none = await small.api.call('GET', '/v1/receipts/rc_x', { token: by });
+    expect(none.body.error.message).toBe('no such receipt');
   });
 });

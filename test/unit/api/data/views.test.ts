@@ -53,6 +53,47 @@ describe('topics that are being read', () => {
     expect(await house.run(house.views.lease(TOPIC)).catch((error) => error.code)).not.toBe('internal');
   });
 
+  test('W3 what is kept of all together is bounded: with more topics the oldest go, and are read from the log', async () => {
+    const maxBytes = 30_000;
+    const house = await openTopicHouse({ partitions: 2, views: { maxBytes } });
+    const names = ['b', 'c', 'd'];
+    await house.run(house.log.admin.createTopics(names.map((name) => ({ name, partitions: 2, config: {} }))));
+    const texts = Array.from({ length: 30 }, (_, at) => `${at} ${'x'.repeat(500)}`);
+    await house.append(texts.map((text, at) => ({ partition: at % 2, text })));
+    const view = await house.view();
+    await house.clock.settle();
+    const alone = house.views.bytes;
+    expect([alone > 20_000, alone <= maxBytes]).toEqual([true, true]);
+    const others = await house.run(Promise.all(names.map((name) => house.views.lease(name))));
+    expect(house.views.bytes).toBeLessThanOrEqual(maxBytes / 4);
+    const { texts: read } = await house.run(drain(view, [0, 0]));
+    expect(read.toSorted()).toEqual(texts.toSorted());
+    // Those that are closed leave their share to the others.
+    for (const lease of others) lease?.release();
+    await house.clock.advance(600_000);
+    await house.append(texts.map((text, at) => ({ partition: at % 2, text })));
+    await house.clock.settle();
+    expect(house.views.bytes).toBeGreaterThan(maxBytes / 2);
+  });
+
+  test('asks the broker for all topics at once, and one question at a time', async () => {
+    const house = await openTopicHouse({ partitions: 1, views: { checkMs: 1000 } });
+    const names = ['b', 'c', 'd'];
+    await house.run(house.log.admin.createTopics(names.map((name) => ({ name, partitions: 1, config: {} }))));
+    const asked: (readonly string[])[] = [];
+    const { admin } = house.log;
+    const describe = admin.describeTopics.bind(admin);
+    admin.describeTopics = (which = []) => {
+      asked.push(which);
+      return describe(which);
+    };
+    const wanted = [...names, 'none', 'none', TOPIC];
+    await house.run(Promise.all(wanted.map((name) => house.views.lease(name))));
+    expect(asked).toEqual([[...names, 'none', TOPIC]]);
+    await house.clock.advance(3_500);
+    expect(asked.slice(1)).toEqual(Array.from({ length: 3 }, () => [...names, TOPIC]));
+  });
+
   test('unused for a while it is closed, and opened again when asked for', async () => {
     const house = await openTopicHouse({ partitions: 1, views: { idleMs: 1000 } });
     const lease = await house.run(house.views.lease(TOPIC));

@@ -78,6 +78,10 @@ test('V2: a port that somebody listens at is refused, even by a listener that wo
 
 test('bounds of the process are divided, so that more threads hold no more', () => {
   const settings = loadSettings({ INGEST_QUEUE_RECORDS: '1001', INGEST_QUEUE_BYTES: String(64 * 2 ** 20) });
-  const { ingestQueueRecords, ingestQueueBytes } = settingsOfThread(settings, 4);
-  expect({ ingestQueueRecords, ingestQueueBytes }).toEqual({ ingestQueueRecords: 251, ingestQueueBytes: 16 * 2 ** 20 });
+  const { ingestQueueRecords, ingestQueueBytes, apiRecentMaxBytes } = settingsOfThread(settings, 4);
+  expect({ ingestQueueRecords, ingestQueueBytes, apiRecentMaxBytes }).toEqual({
+    ingestQueueRecords: 251,
+    ingestQueueBytes: 16 * 2 ** 20,
+    apiRecentMaxBytes: 16 * 2 ** 20,
+  });
 });
