@@ -117,7 +117,7 @@ export class Calls {
     if (entry?.kind !== 'in_flight') throw new TypeError('A call without its entry');
     const { promise, resolve } = Promise.withResolvers<void>();
     const change = { identity: command.identity, entry: { ...entry, sendable: true, basis } };
-    this.#partition.outbox.stage({ change, afterwards: resolve });
+    this.#partition.outbox.stage({ change, afterwards: resolve, isUrgent: true });
     await Promise.race([promise, aborted(signal)]);
   }
 

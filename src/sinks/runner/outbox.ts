@@ -7,6 +7,8 @@
  * B3 after a failure nothing is committed any more
  * B4 the group's offset is committed with the first transaction, when nothing is unfinished, and else every second: the
  *    progress tells the rest, and the offset would be two of the five requests of every transaction
+ * B5 two transactions start no closer than `paceMs`, which is less when a call waits for what is staged; at the end of the
+ *    ownership they do not wait
  */
 import type { Clock } from '../../base/clock.ts';
 import type { OwnedPartition } from '../../kafka/owner-worker.ts';
@@ -24,8 +26,8 @@ export interface OutboxOptions {
   readonly owned: OwnedPartition;
   readonly ledger: LedgerView;
   readonly clock: Clock;
-  /** Least time between the starts of two transactions, as it is now. */
-  readonly paceMs: () => number;
+  /** Least time between the starts of two transactions, as it is now. `isUrgent`: a call waits for the second. */
+  readonly paceMs: (isUrgent: boolean) => number;
   readonly progress: () => Progress | undefined;
   /** Nothing is left to commit. */
   readonly idle: () => void;
@@ -39,7 +41,11 @@ export class Outbox {
   #appends: Append[] = [];
   #afterwards: (() => void)[] = [];
   #isStaged = false;
-  #isCommitting = false;
+  #isUrgent = false;
+  #isRunning = false;
+  #startedAtMs = Number.NEGATIVE_INFINITY;
+  /** Ends the wait for the next start. */
+  #hurry: AbortController | undefined;
   #hasFailed = false;
   #groupOffset: number | null = null;
   #groupOffsetAtMs = 0;
@@ -47,10 +53,11 @@ export class Outbox {
 
   constructor(options: OutboxOptions) {
     this.#options = options;
+    options.owned.signal.addEventListener('abort', () => this.#hurry?.abort(), { once: true });
   }
 
   get isEmpty(): boolean {
-    return this.#hasFailed || !(this.#isStaged || this.#isCommitting);
+    return this.#hasFailed || !this.#isRunning;
   }
 
   /** `afterwards` runs when it is durable (B2). */
@@ -58,35 +65,52 @@ export class Outbox {
     readonly change?: LedgerChange | null;
     readonly append?: Append;
     readonly afterwards?: () => void;
+    /** A call waits for it. */
+    readonly isUrgent?: boolean;
     /** At the age of so many entries more. */
     readonly looks?: number;
   }): void {
-    const { change, append, afterwards, looks = 0 } = staged;
+    const { change, append, afterwards, isUrgent = false, looks = 0 } = staged;
     this.#looks += looks;
     if (change) this.#changes.set(change.identity, this.#options.ledger.stage(change));
     if (append !== undefined) this.#appends.push(append);
     if (afterwards !== undefined) this.#afterwards.push(afterwards);
     this.#isStaged = true;
-    if (!this.#isCommitting && !this.#hasFailed) void this.#run();
+    if (isUrgent && !this.#isUrgent) {
+      this.#isUrgent = true;
+      this.#hurry?.abort();
+    }
+    if (!this.#isRunning && !this.#hasFailed) void this.#run();
   }
 
   async #run(): Promise<void> {
-    const { clock, paceMs } = this.#options;
-    this.#isCommitting = true;
+    this.#isRunning = true;
     try {
       while (this.#isStaged) {
-        const startedAtMs = clock.nowMs();
         // One turn, so that what is staged together is committed together.
         await Promise.resolve();
+        await this.#due();
+        this.#startedAtMs = this.#options.clock.nowMs();
         await this.#commit();
-        const waitMs = startedAtMs + paceMs() - clock.nowMs();
-        if (this.#isStaged && waitMs > 0) await clock.sleep(waitMs, this.#options.owned.signal);
       }
-      this.#isCommitting = false;
+      this.#isRunning = false;
       this.#options.idle();
     } catch (error) {
       this.#hasFailed = true;
       this.#options.failed(error);
+    }
+  }
+
+  /** B5. What becomes urgent meanwhile is waited for anew. */
+  async #due(): Promise<void> {
+    const { clock, paceMs, owned } = this.#options;
+    while (!owned.signal.aborted) {
+      const pace = paceMs(this.#isUrgent);
+      // Not longer than the pace, should somebody set the clock.
+      const waitMs = Math.min(pace, this.#startedAtMs + pace - clock.nowMs());
+      if (waitMs <= 0) return;
+      this.#hurry = new AbortController();
+      await clock.sleep(waitMs, this.#hurry.signal);
     }
   }
 
@@ -108,6 +132,7 @@ export class Outbox {
     this.#appends = [];
     this.#afterwards = [];
     this.#isStaged = false;
+    this.#isUrgent = false;
     await owned.commit(appends, changes, groupOffset === before ? undefined : groupOffset);
     if (groupOffset !== before) this.#groupOffsetAtMs = nowMs;
     this.#groupOffset = groupOffset;

@@ -54,13 +54,16 @@ export class Partition {
     this.shared = shared;
     this.owned = owned;
     this.ending = AbortSignal.any([owned.signal, this.#end.signal]);
-    const { paceMs, maxPaceMs, retentionMs } = shared.settings;
+    const { callPaceMs, paceMs, maxPaceMs, retentionMs } = shared.settings;
     this.ledger = new LedgerView(owned, retentionMs, noted);
     this.outbox = new Outbox({
       owned,
       ledger: this.ledger,
       clock: shared.clock,
-      paceMs: () => paceMs + (maxPaceMs - paceMs) * shared.lanes.load,
+      paceMs: (isUrgent) => {
+        const least = isUrgent ? callPaceMs : paceMs;
+        return least + (maxPaceMs - least) * shared.lanes.load;
+      },
       progress: () => this.#progress,
       idle: () => this.changed.wake(),
       failed: (error) => this.fail(error),
@@ -138,7 +141,7 @@ export class Partition {
   /** What comes of the record is staged. `lane`: the next call there waits until that is durable (D7). */
   settle(ticket: Ticket, lane: string | null): void {
     const { lanes, pump } = this.shared;
-    if (lane !== null) this.outbox.stage({ afterwards: this.order.ended(lane) });
+    if (lane !== null) this.outbox.stage({ afterwards: this.order.ended(lane), isUrgent: true });
     lanes.settle(ticket);
     this.changed.wake();
     pump();

@@ -63,9 +63,11 @@ export interface SinkSettings {
   readonly lanes: LaneLimits;
   readonly lifecycle: LifecycleConfig;
   /**
-   * Least time between the starts of two transactions of a partition: `paceMs` when nothing else is at work, `maxPaceMs` when
-   * all places are taken, and between them in proportion. A transaction costs the same whatever it holds.
+   * Least time between the starts of two transactions of a partition: `callPaceMs` when a call waits for the second, else
+   * `paceMs`; `maxPaceMs` when all places are taken, and between them in proportion. A transaction costs the same whatever it
+   * holds.
    */
+  readonly callPaceMs: number;
   readonly paceMs: number;
   readonly maxPaceMs: number;
   /** From the signal until what is under way is given up; well below the `settleMs` of the owner worker. */

@@ -15,6 +15,7 @@ import type { SinkDeps, SinkSettings } from './ports.ts';
 export const SINK_DEFAULTS: SinkSettings = {
   lanes: LANE_LIMITS,
   lifecycle: LIFECYCLE_DEFAULTS,
+  callPaceMs: 10,
   paceMs: 20,
   maxPaceMs: 120,
   drainMs: 3000,

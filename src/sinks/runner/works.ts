@@ -148,7 +148,8 @@ export class Works {
         break;
       case 'persist': {
         const { ask, change } = effect;
-        partition.outbox.stage({ change, afterwards: () => this.#tell(atWork, { kind: 'persisted', ask }) });
+        const afterwards = () => this.#tell(atWork, { kind: 'persisted', ask });
+        partition.outbox.stage({ change, afterwards, isUrgent: true });
         break;
       }
       case 'call':
