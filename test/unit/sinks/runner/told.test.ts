@@ -46,18 +46,18 @@ async function setUp(more: Partial<HouseOptions> = {}) {
 
 describe('of a connection', () => {
   it.each([
-    [401, 'key_refused'],
-    [403, 'role_missing'],
+    [401, 'key_refused', 'kustomer_unauthorized'],
+    [403, 'role_missing', 'kustomer_permission'],
   ])(
     'a %d is told as %s with the permission that is missing, and the next write that is done as well',
-    async (status, fault) => {
+    async (status, fault, code) => {
       const { house, note, receipts, told, fail } = await setUp();
       await house.start();
       await fail({ kind: 'status', status });
       await house.send(house.command(note));
       const [failed] = await receipts(1);
       expect(failed?.error).toMatchObject({
-        code: 'kustomer_permission',
+        code,
         message: expect.stringContaining('org.permission.note.create'),
       });
       expect(told).toEqual([expect.stringMatching(new RegExp(`^${fault} cn_acme .*org\\.permission\\.note\\.create`))]);
