@@ -9,6 +9,7 @@
  * W4 the lease runs from the last heartbeat that was accepted since the last rebalance (lease.ts); during one there is none
  */
 import { CodedError } from '../base/errors.ts';
+import { closeWorker } from './closing.ts';
 import { Lease } from './lease.ts';
 import { partitionOfKey } from './murmur2.ts';
 import type { OwnedPartition } from './owned-partition.ts';
@@ -114,12 +115,13 @@ export class OwnerWorker {
     return partitionOfKey(Buffer.from(key), this.#partitionCount);
   }
 
-  /** Every `serve` is told and settles, then the member leaves; nothing new is started. */
+  /** Every `serve` is told and settles, then the member leaves (closing.ts); nothing new is started. */
   async close(): Promise<void> {
     this.#closing = true;
-    await this.#runners.close();
-    await this.#member?.close();
-    await this.#reader.close();
+    const { sessionTimeoutMs } = this.#options.settings;
+    const { heartbeatAgeMs } = this.health;
+    const [runners, member, reader] = [this.#runners, this.#member, this.#reader];
+    await closeWorker({ runners, member, reader, heartbeatAgeMs, sessionTimeoutMs });
   }
 
   #join(): Promise<GroupMember> {

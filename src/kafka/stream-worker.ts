@@ -7,6 +7,7 @@
  * W3 the state reader is private to this process; the group only decides who owns what
  */
 import type { CodedError } from '../base/errors.ts';
+import { closeWorker } from './closing.ts';
 import type { NextMove } from './lifecycle.ts';
 import type { GroupMember, Log, PartitionReader } from './port.ts';
 import { RunnerSet } from './runner-set.ts';
@@ -114,12 +115,13 @@ export class StreamWorker {
     this.#runners.get(shard)?.reassigned();
   }
 
-  /** In-flight transactions settle, then the member leaves; nothing new is started. */
+  /** In-flight transactions settle, then the member leaves (closing.ts); nothing new is started. */
   async close(): Promise<void> {
     this.#closing = true;
-    await this.#runners.close();
-    await this.#member?.close();
-    await this.#reader?.close();
+    const { sessionTimeoutMs } = this.#options.settings;
+    const { heartbeatAgeMs } = this.health;
+    const [runners, member, reader] = [this.#runners, this.#member, this.#reader];
+    await closeWorker({ runners, member, reader, heartbeatAgeMs, sessionTimeoutMs });
   }
 
   #assigned(shards: ReadonlyMap<number, readonly number[]>, epoch: number): void {
