@@ -88,6 +88,7 @@ export class Partition {
   fail(error: unknown): void {
     this.#failure ??= { error };
     this.#end.abort();
+    this.changed.wake(); // whoever drains waits for that alone
   }
 
   track(doing: Promise<void>): void {

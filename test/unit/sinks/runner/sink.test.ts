@@ -1,6 +1,7 @@
 /** The write path from the record to the receipt, on the in-memory log, with the simulator as Kustomer. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { createMemoryLog, type MemoryLog } from '../../../../src/kafka/memory/index.ts';
+import { transactionalId } from '../../../../src/kafka/shards.ts';
 import { type HouseOptions, SinkHouse } from '../../../support/sinks/house.ts';
 import { waitFor } from '../../../support/wait-for.ts';
 import { KEY, simulated } from '../../simulator/simulated.ts';
@@ -265,6 +266,29 @@ it('of notes that a killed sink had prepared ahead only what may have been sent 
   const reads = org.requests.list({ method: 'GET', path: `/v1/conversations/${conversation.id}/notes` });
   expect(reads.length).toBeGreaterThan(1);
   expect(reads.length).toBeLessThan(10);
+});
+
+it('regression: a stopped sink that has been fenced ends at once, not when it is through with waiting (D4)', async () => {
+  const broker = createMemoryLog();
+  const { house, org, note, receipts } = await setUp(
+    {},
+    { connect: () => broker.connect(), partitions: 1, sink: { drainMs: 60_000 } },
+  );
+  const first = await house.start();
+  await house.send(house.command(note));
+  await receipts(1);
+  const id = transactionalId('cn-kustomer.sink', house.names.ledger, 0);
+  const held = broker.faults.holdCommit(id);
+  await house.send(house.command(note));
+  await waitFor(() => held.reached, { message: 'the commit before the call' });
+  const stopped = house.stop(first);
+  await broker.transactional({ transactionalId: id, transactionTimeoutMs: 15_000 });
+  held.release();
+  await stopped;
+  expect(org.writes.count).toBe(1);
+  await house.start();
+  await receipts(2);
+  expect(house.outcomes()).toEqual({ 'ALLOW applied': 2 });
 });
 
 it('a stopped sink leaves nothing half done, and the next one goes on where it was', async () => {
