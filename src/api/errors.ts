@@ -45,6 +45,16 @@ export const API_ERRORS = {
     type: 'permission_error',
     meaning: 'The token lacks the scope the message names.',
   },
+  grant_missing: {
+    status: 403,
+    type: 'permission_error',
+    meaning: 'The operator was not granted the capability on that connection.',
+  },
+  capability_not_exposed: {
+    status: 403,
+    type: 'permission_error',
+    meaning: 'The connection does not expose the capability: it has no API key.',
+  },
   tenant_mismatch: {
     status: 403,
     type: 'permission_error',

@@ -209,7 +209,7 @@ test('writes go through policy to their receipts, and people answer what waits',
   const customer = await api('GET', `/v1/read/customers/${read.body.customer_id}?operator=triage`);
   expect([customer.status, customer.body.customer_id]).toEqual([200, read.body.customer_id]);
   expect(customer.body.contacts.map((one: { conversation_id: string }) => one.conversation_id)).toContain(id);
-  expect((await api('GET', `/v1/read/conversations/${id}?operator=triage`)).body.error.code).toBe('insufficient_scope');
+  expect((await api('GET', `/v1/read/conversations/${id}?operator=triage`)).body.error.code).toBe('grant_missing');
   expect((await api('GET', '/v1/read/conversations/000000000000000000000000')).status).toBe(404);
 
   // One whose receipt nobody waits for is found by its command all the same.

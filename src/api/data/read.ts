@@ -35,8 +35,8 @@ export function readRoutes({ read, connections, grants, log }: ReadRouteOptions)
   const through = (caller: TenantCaller, asked: z.output<typeof readQuery>, capability: string): Connection => {
     const { tenantId } = caller;
     const connection = chosen(connections.list(tenantId), connections.find(tenantId, asked.connection ?? ''), asked);
-    const why = refusalOf(caller, asked.operator, { connection, capability, grants: grants.of(connection) });
-    if (why !== null) throw new ApiError('insufficient_scope', why);
+    const refusal = refusalOf(caller, asked.operator, { connection, capability, grants: grants.of(connection) });
+    if (refusal !== null) throw refusal;
     return connection;
   };
   const answer = <T>(outcome: VendorRead<T>): T => {
@@ -102,16 +102,19 @@ interface Asking {
 }
 
 /** R2. Null where it may be read. */
-function refusalOf({ scopes }: TenantCaller, operator: string | undefined, asking: Asking): string | null {
+function refusalOf({ scopes }: TenantCaller, operator: string | undefined, asking: Asking): ApiError | null {
   const { connection, capability, grants } = asking;
   const { name, hasApiKey } = connection;
-  if (!hasApiKey || !grants.exposed.has(capability)) return `${name} does not expose ${capability}: it has no API key`;
+  if (!hasApiKey || !grants.exposed.has(capability)) {
+    return new ApiError('capability_not_exposed', `${name} does not expose ${capability}: it has no API key`);
+  }
   if (operator === undefined) {
     if (scopes.has('connectors:write')) return null;
-    return `the token may not read under no name: give an \`operator\` that was granted ${capability}`;
+    const message = `the token lacks the scope connectors:write, so it needs an operator that was granted ${capability}`;
+    return new ApiError('insufficient_scope', message);
   }
   if (grantOf(grants, operator, capability) === 'granted') return null;
-  return `the operator was not granted ${capability} on ${name}; grant it with \`fibric capabilities grant\``;
+  return new ApiError('grant_missing', `the operator was not granted ${capability} on ${name}`);
 }
 
 function chosen(

@@ -18,6 +18,8 @@ const HINTS: Readonly<Record<string, string>> = {
   key_revoked: 'ask for a new token, then `fibric auth login`',
   key_expired: 'ask for a new token, then `fibric auth login`',
   insufficient_scope: 'use a token with that scope; `fibric auth whoami` shows those of this one',
+  grant_missing: 'grant it with `fibric capabilities grant`, or name another operator with --operator',
+  capability_not_exposed: 'give the connection an API key: re-run `fibric connectors add`',
   invalid_cursor: 'begin again without --cursor',
   rate_limited: 'wait a moment, then do it again',
   idempotency_conflict: 'use another --key: this one stands for another action or other arguments',

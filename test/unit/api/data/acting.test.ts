@@ -325,20 +325,20 @@ describe('reading', () => {
     const nameless = await get(url, operate);
     expect([nameless.status, nameless.body.error.code]).toEqual([403, 'insufficient_scope']);
     expect(nameless.body.error.message).toContain('conversation.read');
-    expect((await get(`${url}?operator=triage`, operate)).body.error.code).toBe('insufficient_scope');
+    expect((await get(`${url}?operator=triage`, operate)).body.error.code).toBe('grant_missing');
     const [connection] = house.api.memory.connectors.list('t_a');
     await house.api.memory.grants.grant({
       ...{ tenantId: 't_a', connectionId: connection?.connection.connectionId ?? '', by: 'test' },
       ...{ operator: 'triage', capability: 'conversation.read' },
     });
     expect((await get(`${url}?operator=triage`, operate)).body.error.code).toBe('not_found');
-    expect((await get('/v1/read/customers/c1?operator=triage', operate)).body.error.code).toBe('insufficient_scope');
+    expect((await get('/v1/read/customers/c1?operator=triage', operate)).body.error.code).toBe('grant_missing');
   });
 
   it('as an operator needs the grant', async () => {
     refusing('kustomer_refused', 404);
     const url = `/v1/read/conversations/${CONVERSATION}?operator=triage`;
-    expect((await get(url)).body.error.code).toBe('insufficient_scope');
+    expect((await get(url)).body.error.code).toBe('grant_missing');
     const [connection] = house.api.memory.connectors.list('t_a');
     await house.api.memory.grants.grant({
       tenantId: 't_a',
@@ -348,7 +348,7 @@ describe('reading', () => {
       by: 'test',
     });
     expect((await get(url)).body.error.code).toBe('not_found');
-    expect((await get('/v1/read/customers/c1?operator=triage')).body.error.code).toBe('insufficient_scope');
+    expect((await get('/v1/read/customers/c1?operator=triage')).body.error.code).toBe('grant_missing');
   });
 
   it('what Kustomer refuses is told with what to do', async () => {
