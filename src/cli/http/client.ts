@@ -4,10 +4,10 @@ import { Agent, type Dispatcher, EnvHttpProxyAgent, request } from 'undici';
 import type { Clock } from '../../base/clock.ts';
 import type { Secret } from '../../base/secret.ts';
 import { CliError, interrupted } from '../errors.ts';
-import { EXIT } from '../exit.ts';
 import { apiError, foreignAnswer } from './api-error.ts';
 import { isLoopback } from './endpoint.ts';
 import { parseRetryAfter, retryWaitMs } from './retry.ts';
+import { noteSlowness, tooSlow, unreachable } from './silence.ts';
 
 export type Query = Readonly<Record<string, string | number | boolean | undefined | null>>;
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
@@ -50,8 +50,6 @@ const CONNECT_TIMEOUT_MS = 10_000;
 /** Streams send keep-alives; a silence this long is a dead connection. */
 export const STREAM_IDLE_MS = 60_000;
 const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
-/** A person starts to wonder. */
-const NOTE_AFTER_MS = 3_000;
 const USER_AGENT = 'fibric-cli';
 
 export function createClient(options: ClientOptions): ApiClient {
@@ -218,34 +216,4 @@ function parseJson(text: string): unknown {
 function headerOf(headers: Readonly<Record<string, string | string[] | undefined>>, name: string): string | null {
   const value = headers[name];
   return typeof value === 'string' ? value : (value?.[0] ?? null);
-}
-
-function tooSlow(endpoint: string, timeoutMs: number, method: Method): CliError {
-  return new CliError('timeout', `no answer from ${endpoint} within ${Math.round(timeoutMs / 1000)} s`, {
-    exitCode: EXIT.unavailable,
-    hint:
-      method === 'GET'
-        ? 'try again, or give it longer with --timeout'
-        : 'it may still have been done: look before you do it again, or give it longer with --timeout',
-  });
-}
-
-function unreachable(endpoint: string, error: unknown): CliError {
-  return new CliError('api_unreachable', `${endpoint} cannot be reached: ${reasonOf(error)}`, {
-    exitCode: EXIT.unavailable,
-    hint: 'is the service running with the role api? The endpoint comes from --endpoint, FIBRIC_ENDPOINT or `fibric auth login`',
-  });
-}
-
-/** The code where there is one: messages of libraries quote what was sent. */
-function reasonOf(error: unknown): string {
-  if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0]);
-  if (!(error instanceof Error)) return 'unknown reason';
-  return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
-}
-
-function noteSlowness(note: (text: string) => void, endpoint: string): () => void {
-  const timer = setTimeout(() => note(`still waiting for ${endpoint} …`), NOTE_AFTER_MS);
-  timer.unref();
-  return () => clearTimeout(timer);
 }
