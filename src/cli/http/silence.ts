@@ -5,7 +5,7 @@ import { EXIT } from '../exit.ts';
 /** A person starts to wonder. */
 const NOTE_AFTER_MS = 3_000;
 
-export function tooSlow(endpoint: string, timeoutMs: number, method: Method): CliError {
+export function tooSlow(endpoint: string, timeoutMs: number, method: string): CliError {
   return new CliError('timeout', `no answer from ${endpoint} within ${Math.round(timeoutMs / 1000)} s`, {
     exitCode: EXIT.unavailable,
     hint:
