@@ -59,6 +59,30 @@ test('two processes agree within a second, and each reads what it wrote at once'
   await Promise.all([one.stop(), other.stop()]);
 });
 
+test('two processes that are asked to install one connection in one moment make one, and one webhook', async () => {
+  const simulator = createSimulator({ orgs: [{ name: 'acme', apiKey: KEY, conversations: 1 }], timeScale: 1000 });
+  onTestFinished(() => simulator.close());
+  const [org] = simulator.orgs as readonly [Org];
+  const { url: kustomer } = await simulator.listen();
+  const env = { CN_ADMIN_TOKEN: ADMIN, KUSTOMER_BASE_URL: kustomer, PUBLIC_URL: 'https://hooks.example' };
+  const site = await Installation.open({ tenants: 1, env });
+  const [one, other] = await Promise.all([site.serve({ roles: 'api' }), site.serve({ roles: 'api' })]);
+  const token = await newTenant(apiClient(one.url, ADMIN), 't_acme');
+  const calls = [apiClient(one.url, token), apiClient(other.url, token)];
+  await eventually(async () => expect((await calls[1]?.('GET', '/v1/whoami'))?.status).toBe(200), {
+    message: 'the other process to know the token',
+    deadlineMs: 5_000,
+  });
+  for (const round of [1, 2, 3]) {
+    const body = { name: `prod-${round}`, config: { subdomain: 'acme' }, api_key: KEY };
+    const answers = await Promise.all([...calls, ...calls].map((call) => call('POST', '/v1/connectors', body)));
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 200, 200, 201]);
+    expect(new Set(answers.map(({ body: { id } }) => id)).size).toBe(1);
+    expect(org.webhooks.list()).toHaveLength(round);
+  }
+  await Promise.all([one.stop(), other.stop()]);
+});
+
 test('of several first starts exactly one tells the admin token, and it is in no topic', async () => {
   const site = await Installation.open({ tenants: 1 });
   const all = await Promise.all([site.serve({ roles: 'api' }), site.serve({ roles: 'api' })]);
