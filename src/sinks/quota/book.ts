@@ -111,7 +111,7 @@ export async function openQuotaBook(options: QuotaBookOptions): Promise<QuotaBoo
 /** A place that waits this much longer for company saves two requests for each that has none, … */
 const GATHER_MS = 2;
 /** … and this much when so many wait that none of them is in a hurry. */
-const CROWD_GATHER_MS = 10;
+const CROWD_GATHER_MS = 20;
 const CROWD = 64;
 /** Of the last batch: more than come by themselves while one request is under way. */
 const GATHER_SHARE = 3;

@@ -76,11 +76,15 @@ export class Outbox {
     if (append !== undefined) this.#appends.push(append);
     if (afterwards !== undefined) this.#afterwards.push(afterwards);
     this.#isStaged = true;
-    if (isUrgent && !this.#isUrgent) {
-      this.#isUrgent = true;
-      this.#hurry?.abort();
-    }
+    if (isUrgent) this.urge();
     if (!this.#isRunning && !this.#hasFailed) void this.#run();
+  }
+
+  /** For what is staged already. */
+  urge(): void {
+    if (!this.#isStaged || this.#isUrgent) return;
+    this.#isUrgent = true;
+    this.#hurry?.abort();
   }
 
   async #run(): Promise<void> {

@@ -64,7 +64,10 @@ export class Works {
     const before = this.#works.get(ticket.offset);
     this.#ahead.delete(ticket.offset);
     if (before !== undefined) before.ticket = ticket;
-    this.#tell(before ?? this.#take(work, ticket), { kind: 'turn' });
+    const atWork = before ?? this.#take(work, ticket);
+    this.#tell(atWork, { kind: 'turn' });
+    // What was prepared without haste is waited for now.
+    if (before !== undefined && atWork.life.phase.kind === 'persisting') this.#partition.outbox.urge();
   }
 
   /** What had begun, and backed off, goes on. False when nothing had. */
@@ -149,7 +152,7 @@ export class Works {
       case 'persist': {
         const { ask, change } = effect;
         const afterwards = () => this.#tell(atWork, { kind: 'persisted', ask });
-        partition.outbox.stage({ change, afterwards, isUrgent: true });
+        partition.outbox.stage({ change, afterwards, isUrgent: !atWork.life.isAhead });
         break;
       }
       case 'call':

@@ -97,6 +97,20 @@ it('B5: it starts sooner for a call that waits, and takes with it what waited lo
   expect(commits.map(at)).toEqual(['0: a', '10: rest call', '30: late rest']);
 });
 
+it('B5: what was staged without haste may become urgent; with nothing staged nothing does', async () => {
+  const { clock, commits, outbox, stage } = setUp();
+  stage('a');
+  await clock.advance(6);
+  outbox.urge();
+  stage('ahead');
+  await clock.advance(1);
+  expect(commits).toHaveLength(1);
+  await clock.advance(5);
+  outbox.urge();
+  await clock.advance(0);
+  expect(commits.map(at)).toEqual(['0: a', '12: ahead']);
+});
+
 it('B5: at the end of the ownership nothing waits, neither what does nor what comes', async () => {
   const { clock, end, commits, stage } = setUp();
   stage('a');
