@@ -105,7 +105,7 @@ async function ours({ log, prefix }: BenchContext): Promise<Contender> {
       ]);
       return async (rule, id) => {
         const of = needs[rule] as readonly QuotaNeed[];
-        const { kind } = await book.reserve({ needs: of, attemptId: id, signal, timeoutMs: 10_000 });
+        const { kind } = await book.reserve({ needs: of, attemptId: id, signal, isPatient: false, timeoutMs: 10_000 });
         if (kind === 'unavailable') throw new Error('a reservation was not answered');
         return kind === 'granted';
       };

@@ -134,6 +134,11 @@ export class BatchingProducer {
     });
   }
 
+  /** What waits for company (B6) is sent now. */
+  hurry(): void {
+    for (const { gathered } of this.#lanes) gathered?.();
+  }
+
   get health(): BatchingHealth {
     return {
       heldRecords: this.#records.held,

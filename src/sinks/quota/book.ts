@@ -110,8 +110,8 @@ export async function openQuotaBook(options: QuotaBookOptions): Promise<QuotaBoo
 
 /** A place that waits this much longer for company saves two requests for each that has none, … */
 const GATHER_MS = 2;
-/** … and this much when so many wait that none of them is in a hurry. */
-const CROWD_GATHER_MS = 20;
+/** … and this much when so many wait that none of them is in a hurry, or nobody is. */
+const PATIENT_GATHER_MS = 20;
 const CROWD = 64;
 /** Of the last batch: more than come by themselves while one request is under way. */
 const GATHER_SHARE = 3;
@@ -147,6 +147,10 @@ class Book implements QuotaBook {
   /** Handed on by itself. */
   readonly used = (need: QuotaNeed, nowMs: number): number | null => this.usage(need, nowMs)?.used ?? null;
   #writes = 0;
+  /** Of those that wait, how many are waited for by a call. */
+  #pressing = 0;
+  /** What gathers does so because nobody was in a hurry. */
+  #canHurry = false;
   #isCaughtUp = false;
   #lastError: string | null = null;
 
@@ -159,7 +163,11 @@ class Book implements QuotaBook {
       producers: [producer],
       clock: options.log.clock,
       gatherShare: GATHER_SHARE,
-      gatherMs: () => (this.#waiting.size < CROWD ? GATHER_MS : CROWD_GATHER_MS),
+      gatherMs: () => {
+        const isCrowd = this.#waiting.size >= CROWD;
+        this.#canHurry = !isCrowd && this.#pressing === 0;
+        return isCrowd || this.#canHurry ? PATIENT_GATHER_MS : GATHER_MS;
+      },
     });
     this.#id = (options.uniqueId ?? randomUUID)();
     this.#slots = Array.from({ length: partitions }, () => ({ book: PartitionBook.empty(), follow: undefined }));
@@ -225,6 +233,12 @@ class Book implements QuotaBook {
     return answer;
   }
 
+  hurry(): void {
+    if (!this.#canHurry) return;
+    this.#canHurry = false;
+    this.#appender.hurry();
+  }
+
   release(needs: readonly QuotaNeed[], attemptId: string): void {
     const value = encodeQuotaRecord({ op: 'release', id: attemptId });
     for (const need of needs) {
@@ -267,7 +281,7 @@ class Book implements QuotaBook {
     this.#follow(slot, partition);
     const deadlineMs = Number.POSITIVE_INFINITY; // that of the opening
     const append = { topic: topics.quota, partition, key: BARRIER_KEY, value: null };
-    const told = await this.#readBack(append, { deadlineMs, signal });
+    const told = await this.#readBack(append, { deadlineMs, signal, isPatient: false });
     if ('why' in told)
       throw new CodedError('log_unavailable', `The quota topic was not read: ${told.why}`, { partition });
   }
@@ -316,7 +330,7 @@ class Book implements QuotaBook {
   // Asking.
 
   async #take(need: QuotaNeed, request: ReserveRequest, askedAtMs: number): Promise<ReserveAnswer> {
-    const { attemptId: id, signal, timeoutMs } = request;
+    const { attemptId: id, signal, timeoutMs, isPatient } = request;
     const { freshMs, placeMs, maxWaiting } = this.#settings;
     const { max, windowMs } = need;
     const ruleId = ruleIdOf(need);
@@ -330,7 +344,7 @@ class Book implements QuotaBook {
         key: Buffer.from(ruleId),
         value: encodeQuotaRecord({ op: 'reserve', id, max, windowMs, freshMs }),
       },
-      { deadlineMs: askedAtMs + timeoutMs, signal },
+      { deadlineMs: askedAtMs + timeoutMs, signal, isPatient },
     );
     if ('why' in told) return unavailable(told.why);
     const { outcome, atMs } = told.applied ?? { outcome: null, atMs: 0 };
@@ -342,7 +356,10 @@ class Book implements QuotaBook {
   }
 
   /** Appends, and is told what became of it when it comes back (B1). */
-  async #readBack(append: Append, until: Omit<Waiting, 'tell'>): Promise<Told> {
+  async #readBack(
+    append: Append,
+    { isPatient, ...until }: Omit<Waiting, 'tell'> & { readonly isPatient: boolean },
+  ): Promise<Told> {
     if (this.#stop.signal.aborted) return { why: 'the service is stopping' };
     const writeId = `${this.#id}:${++this.#writes}`;
     const { promise, resolve: tell } = Promise.withResolvers<Told>();
@@ -351,7 +368,12 @@ class Book implements QuotaBook {
       this.#note('appending to the quota topic', error);
       tell({ why: `the log did not take it: ${messageOf(error)}` });
     });
+    if (!isPatient) {
+      this.#pressing += 1;
+      this.hurry();
+    }
     const told = await promise;
+    if (!isPatient) this.#pressing -= 1;
     this.#waiting.delete(writeId);
     return told;
   }

@@ -51,11 +51,11 @@ export class LimitPlace {
     return this.#needs.some(({ key }) => !this.#placed.includes(key));
   }
 
-  async reserve(attemptId: string, signal: AbortSignal): Promise<ReserveAnswer> {
+  async reserve(attemptId: string, isPatient: boolean, signal: AbortSignal): Promise<ReserveAnswer> {
     const needs = this.#needs;
     this.#attemptId = attemptId;
     for (const need of needs) this.#taken.set(need.key, need);
-    const answer = await this.#quota.reserve({ needs, attemptId, signal, timeoutMs: RESERVE_TIMEOUT_MS });
+    const answer = await this.#quota.reserve({ needs, attemptId, signal, isPatient, timeoutMs: RESERVE_TIMEOUT_MS });
     if (answer.kind === 'granted') this.#placed = needs.map(({ key }) => key);
     return answer;
   }

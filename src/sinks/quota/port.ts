@@ -15,6 +15,8 @@ export interface ReserveRequest {
   readonly attemptId: string;
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
+  /** No call waits for it yet. Nothing is later than it would be anyway after `hurry`. */
+  readonly isPatient: boolean;
 }
 
 export type ReserveAnswer =
@@ -29,6 +31,8 @@ export interface SinkQuota {
   usage(need: QuotaNeed, nowMs: number, attemptId?: string): QuotaUsage | null;
   /** Never rejects; settles by its deadline. */
   reserve(request: ReserveRequest): Promise<ReserveAnswer>;
+  /** A call waits now for what was asked for patiently. */
+  hurry(): void;
   /**
    * Gives the places back. Only once it is committed that the record has ended without a call: nobody will ask for them again,
    * while an owner that merely stops must leave them to the next.
@@ -40,5 +44,6 @@ export interface SinkQuota {
 export const NO_QUOTA: SinkQuota = {
   usage: () => null,
   reserve: () => Promise.resolve({ kind: 'unavailable', message: 'places in limits are not given out here' }),
+  hurry: () => undefined,
   release: () => undefined,
 };

@@ -45,7 +45,7 @@ export class Calls {
 
   async reserve(atWork: AtWork, { ask, reservationId }: Effect<'reserve'>): Promise<void> {
     const answer = await this.#deadlines.within(this.#nowMs + RESERVE_TIMEOUT_MS, (signal) =>
-      atWork.place.reserve(reservationId, signal),
+      atWork.place.reserve(reservationId, atWork.life.isAhead, signal),
     );
     this.#tell(atWork, answer.kind === 'granted' ? { ...answer, kind: 'reserved', ask } : { ...answer, ask });
   }

@@ -67,7 +67,9 @@ export class Works {
     const atWork = before ?? this.#take(work, ticket);
     this.#tell(atWork, { kind: 'turn' });
     // What was prepared without haste is waited for now.
-    if (before !== undefined && atWork.life.phase.kind === 'persisting') this.#partition.outbox.urge();
+    if (before === undefined) return;
+    if (atWork.life.phase.kind === 'reserving') this.#partition.shared.quota.hurry();
+    if (atWork.life.phase.kind === 'persisting') this.#partition.outbox.urge();
   }
 
   /** What had begun, and backed off, goes on. False when nothing had. */

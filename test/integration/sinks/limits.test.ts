@@ -34,7 +34,7 @@ function need(max: number, more: Partial<QuotaNeed> = {}): QuotaNeed {
 
 const { signal } = new AbortController();
 const ask = (book: QuotaBook, attemptId: string, of: QuotaNeed) =>
-  book.reserve({ needs: [of], attemptId, signal, timeoutMs: 5000 });
+  book.reserve({ needs: [of], attemptId, signal, isPatient: false, timeoutMs: 5000 });
 
 async function race(books: readonly QuotaBook[], attempts: number, of: QuotaNeed, name: string): Promise<number> {
   const asked = Array.from({ length: attempts }, (_, n) =>

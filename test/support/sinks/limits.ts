@@ -32,6 +32,7 @@ export async function openLimits(log: Log, topics: TopicNames, options: LimitOpt
     book,
     usage: (need, nowMs, attemptId) => book.usage(shortened(need), nowMs, attemptId),
     reserve: (request) => book.reserve({ ...request, needs: request.needs.map(shortened) }),
+    hurry: () => book.hurry(),
     release: (needs, attemptId) => book.release(needs.map(shortened), attemptId),
   };
 }

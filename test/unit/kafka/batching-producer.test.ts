@@ -250,6 +250,29 @@ describe('BatchingProducer', () => {
       expect(first.requests.slice(1).map(valuesOf)).toEqual([['b0', 'b1', 'b2', 'b3', 'b4', 'b5']]);
     });
 
+    it('waits no longer when somebody is in a hurry, and is asked how long each time', async () => {
+      let gatherMs = 1000;
+      const { clock, first, producer } = setUp({ gatherShare: 3, gatherMs: () => gatherMs });
+      const sent = () => first.requests.map((request) => valuesOf(request).join());
+      producer.hurry(); // nobody waits
+      void producer.append(record('a'));
+      await clock.settle();
+      first.requests[0]?.answer();
+      await clock.settle();
+      void producer.append(record('b'));
+      await clock.advance(999);
+      expect(sent()).toEqual(['a']);
+      producer.hurry();
+      await clock.settle();
+      expect(sent()).toEqual(['a', 'b']);
+      first.requests[1]?.answer();
+      gatherMs = 5;
+      await clock.settle();
+      void producer.append(record('c'));
+      await clock.advance(5);
+      expect(sent()).toEqual(['a', 'b', 'c']);
+    });
+
     it('waits no longer than gatherMs, and after a small batch not at all', async () => {
       const { clock, first, producer } = await afterTen();
       void producer.append(record('b'));

@@ -279,6 +279,7 @@ export class RaceWorld {
         if (signal.aborted) return { kind: 'unavailable', message: 'given up' };
         return { kind: 'granted', untilMs: this.clock.nowMs() + 10_000 };
       },
+      hurry: () => undefined,
       release: () => undefined,
     };
   }
