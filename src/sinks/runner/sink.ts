@@ -15,8 +15,8 @@ import type { SinkDeps, SinkSettings } from './ports.ts';
 export const SINK_DEFAULTS: SinkSettings = {
   lanes: LANE_LIMITS,
   lifecycle: LIFECYCLE_DEFAULTS,
-  callPaceMs: 10,
-  paceMs: 20,
+  callPaceMs: 15,
+  paceMs: 30,
   maxPaceMs: 120,
   drainMs: 3000,
   approvalTtlMs: APPROVAL_TTL_MS,
