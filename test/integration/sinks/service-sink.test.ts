@@ -278,9 +278,9 @@ test('several threads carry out commands side by side; a key that is refused mar
   await apply(POLICY);
   await grant('conversation.note.write');
   const serving = await site.serve({ roles: 'sink' });
-  // Ready is who has joined; the first to join has everything until the other has its share.
-  const open = () => new Set(serving.lines('sink.opened').map(({ thread }) => thread));
-  await waitFor(() => open().size === 2, { message: 'a partition for each thread' });
+  // Ready is who has joined; one of them has everything until the other has its share.
+  const owners = () => new Map(serving.lines('sink.opened').map(({ partition, thread }) => [partition, thread]));
+  await waitFor(() => new Set(owners().values()).size === 2, { message: 'a partition for each thread' });
   const all = Array.from({ length: 20 }, (_, at) => ({
     args: { conversation_id: conversations[at % 4], body: `${BODY} ${at}` },
   }));
