@@ -1,22 +1,13 @@
 /** Deadlines and retries around KafkaJS promises, which know neither. */
+import { withDeadline as bounded } from '../../base/deadline.ts';
 import { CodedError } from '../../base/errors.ts';
 import { isHopeless, messageOf } from './failures.ts';
 
 /** Rejects with `log_unavailable` when `work` has not settled after `timeoutMs`; `work` itself cannot be stopped. */
-export async function withDeadline<T>(work: Promise<T>, timeoutMs: number, doing: string): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const expired = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new CodedError('log_unavailable', `${doing}: no answer within ${timeoutMs} ms`, { timeoutMs })),
-      timeoutMs,
-    );
+export function withDeadline<T>(work: Promise<T>, timeoutMs: number, doing: string): Promise<T> {
+  return bounded(work, timeoutMs, () => {
+    throw new CodedError('log_unavailable', `${doing}: no answer within ${timeoutMs} ms`, { timeoutMs });
   });
-  try {
-    return await Promise.race([work, expired]);
-  } finally {
-    clearTimeout(timer);
-    work.catch(() => undefined); // after the deadline nobody listens any more; what it says then is no news
-  }
 }
 
 export function pause(ms: number): Promise<void> {
