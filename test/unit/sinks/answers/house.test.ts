@@ -1,14 +1,13 @@
 /** What people decide, from the record of their answer to the receipt of the command, on the in-memory log. */
 import { afterEach, describe, expect, it } from 'vitest';
-import { createMemoryLog } from '../../../../src/kafka/memory/index.ts';
 import type { Append } from '../../../../src/kafka/port.ts';
 import { composeAnswer, composeResend } from '../../../../src/sinks/answers/compose.ts';
 import { createAnswerMac } from '../../../../src/sinks/answers/mac.ts';
 import type { WaitingView } from '../../../../src/sinks/answers/waiting.ts';
-import { ANSWER_MAC, type HouseOptions, SinkHouse, TENANT } from '../../../support/sinks/house.ts';
+import { ANSWER_MAC, TENANT } from '../../../support/sinks/house.ts';
 import { answerOf, openHouseWaiting, waitingOnes } from '../../../support/sinks/waiting.ts';
 import { waitFor } from '../../../support/wait-for.ts';
-import { KEY, simulated } from '../../simulator/simulated.ts';
+import { type MemoryHouseOptions, memoryHouse } from '../memory-house.ts';
 
 const CONFIRM_NOTES = `policy: support-writes
 rules:
@@ -17,37 +16,19 @@ rules:
 default: deny
 `;
 
-const houses: SinkHouse[] = [];
 const views: WaitingView[] = [];
 afterEach(async () => {
   for (const view of views.splice(0)) await view.close();
-  for (const house of houses.splice(0)) {
-    await house.close();
-    expect(house.crashes).toEqual([]);
-  }
 });
 
-async function setUp(more: Partial<HouseOptions> = {}) {
-  const there = await simulated({}, { nowMs: Date.now });
-  const log = createMemoryLog();
-  const house = await SinkHouse.build({
-    connect: () => log.connect(),
-    apiUrl: there.url,
-    apiKey: KEY,
-    machineUserId: there.org.machineUserId,
-    policy: CONFIRM_NOTES,
-    ...more,
-  });
-  houses.push(house);
+async function setUp(more: MemoryHouseOptions = {}) {
+  const there = await memoryHouse({ policy: CONFIRM_NOTES, ...more });
+  const { house, log } = there;
   const view = await openHouseWaiting(log.connect(), house);
   views.push(view);
-  const [conversation] = [...there.org.organisation.conversations.values()];
-  const note = { capability: 'conversation.note.write', args: { conversation_id: conversation?.id, body: 'Late.' } };
-  const receipts = (count: number) =>
-    waitFor(() => house.receipts.length >= count && house.receipts, { message: `${count} receipts` });
   const ignored = (count: number) =>
     waitFor(() => house.ignored.length >= count && house.ignored, { message: `${count} answers without effect` });
-  return { ...there, house, view, log, conversation, note, receipts, ignored };
+  return { ...there, view, ignored };
 }
 
 describe('a command that is held', () => {

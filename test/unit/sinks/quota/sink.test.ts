@@ -1,23 +1,15 @@
 /** Limits on the whole write path, on the in-memory log, with the simulator as Kustomer. */
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { WireReceipt } from '../../../../src/fibric/commands/receipt-fields.ts';
 import { createMemoryLog, type MemoryLog } from '../../../../src/kafka/memory/index.ts';
 import { openQuotaBook } from '../../../../src/sinks/quota/book.ts';
 import type { ReserveRequest } from '../../../../src/sinks/quota/port.ts';
-import { type HouseOptions, SinkHouse } from '../../../support/sinks/house.ts';
+import type { SinkHouse } from '../../../support/sinks/house.ts';
 import { answerOf, openHouseWaiting, waitingOnes } from '../../../support/sinks/waiting.ts';
 import { waitFor } from '../../../support/wait-for.ts';
-import { KEY, simulated } from '../../simulator/simulated.ts';
+import { type MemoryHouseOptions, memoryHouse } from '../memory-house.ts';
 
 const HOUR_MS = 3_600_000;
-const houses: SinkHouse[] = [];
-afterEach(async () => {
-  for (const house of houses.splice(0)) {
-    await house.close();
-    expect(house.crashes).toEqual([]);
-  }
-});
-
 const limited = (max: number, rule = 'allow') => `policy: support-writes
 rules:
   - ${rule}: conversation.note.write
@@ -26,18 +18,9 @@ rules:
 default: deny
 `;
 
-async function setUp(policy: string, more: Partial<HouseOptions> = {}, log: MemoryLog = createMemoryLog()) {
-  const there = await simulated({}, { nowMs: Date.now });
-  const house = await SinkHouse.build({
-    connect: () => log.connect(),
-    apiUrl: there.url,
-    apiKey: KEY,
-    machineUserId: there.org.machineUserId,
-    policy,
-    limits: {},
-    ...more,
-  });
-  houses.push(house);
+async function setUp(policy: string, more: MemoryHouseOptions = {}) {
+  const there = await memoryHouse({ policy, limits: {}, ...more });
+  const { house } = there;
   const ids = [...there.org.organisation.conversations.values()].map(({ id }) => id);
   let n = 0;
   /** Each in a lane of its own, as far as there are conversations. */
@@ -47,9 +30,7 @@ async function setUp(policy: string, more: Partial<HouseOptions> = {}, log: Memo
       args: { conversation_id: ids[n % ids.length], body: `Note ${n++}` },
       ...over,
     });
-  const receipts = (count: number) =>
-    waitFor(() => house.receipts.length >= count && house.receipts, { message: `${count} receipts` });
-  return { ...there, log, house, note, receipts };
+  return { ...there, note };
 }
 
 const codes = (receipts: readonly WireReceipt[]) =>
@@ -186,7 +167,7 @@ describe('a place', () => {
 
   it('of a command that could not be sent in time is free for the next', async () => {
     const log = createMemoryLog();
-    const { house, note, receipts } = await setUp(limited(1), { apiUrl: 'http://127.0.0.1:9' }, log);
+    const { house, note, receipts } = await setUp(limited(1), { apiUrl: 'http://127.0.0.1:9', log });
     await house.start();
     await house.send(note({ deadlineMs: Date.now() + 1000 }));
     expect(await receipts(1)).toMatchObject([{ outcome: 'failed', error: { code: 'deadline_passed' } }]);
@@ -215,7 +196,7 @@ describe('a place', () => {
 
   it('is the same for the next owner of the command: a sink that was killed with places wastes none', async () => {
     const log = createMemoryLog();
-    const { house, org, note, receipts } = await setUp(limited(20), {}, log);
+    const { house, org, note, receipts } = await setUp(limited(20), { log });
     const first = await house.start();
     await house.send(...Array.from({ length: 60 }, () => note()));
     await waitFor(() => org.writes.count >= 5, { message: 'some calls', everyMs: 1 });

@@ -1,44 +1,21 @@
 /** A connection is removed while a call through it is in doubt (C15, disconnected.ts): on the in-memory log, with a killed owner. */
-import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { createMemoryLog, type MemoryLog } from '../../../../src/kafka/memory/index.ts';
-import { type HouseOptions, SinkHouse, TENANT } from '../../../support/sinks/house.ts';
+import { TENANT } from '../../../support/sinks/house.ts';
 import { answerOf, openHouseWaiting, waitingOnes } from '../../../support/sinks/waiting.ts';
 import { waitFor } from '../../../support/wait-for.ts';
-import { KEY, simulated } from '../../simulator/simulated.ts';
+import { type MemoryHouseOptions, memoryHouse } from '../memory-house.ts';
 
 const NOTES = '/v1/conversations/*/notes';
 const CONFIRM = 'policy: p\nrules:\n  - require_confirmation: conversation.note.write\ndefault: deny\n';
 
-const houses: SinkHouse[] = [];
-afterEach(async () => {
-  for (const house of houses.splice(0)) {
-    await house.close();
-    expect(house.crashes).toEqual([]);
-  }
-});
-
-async function setUp(more: Partial<HouseOptions> = {}) {
-  const there = await simulated({}, { nowMs: Date.now });
-  const broker = createMemoryLog({ latencyMs: () => 5 });
-  const house = await SinkHouse.build({
-    connect: () => broker.connect(),
-    apiUrl: there.url,
-    apiKey: KEY,
-    machineUserId: there.org.machineUserId,
-    partitions: 1,
-    ...more,
-  });
-  houses.push(house);
-  const view = await openHouseWaiting(broker.connect(), house);
+async function setUp(more: MemoryHouseOptions = {}) {
+  const there = await memoryHouse({ log: createMemoryLog({ latencyMs: () => 5 }), partitions: 1, ...more });
+  const { house, org, log } = there;
+  const view = await openHouseWaiting(log.connect(), house);
   onTestFinished(() => view.close());
-  const [conversation] = [...there.org.organisation.conversations.values()];
-  if (conversation === undefined) throw new Error('no conversation');
-  const note = { capability: 'conversation.note.write', args: { conversation_id: conversation.id, body: 'Late.' } };
-  const receipts = (count: number) =>
-    waitFor(() => house.receipts.length >= count && house.receipts, { message: `${count} receipts` });
   const faulty = (method: string, path: string, when: 'before' | 'after', kind = 'timeout') =>
     there.api('POST', '/_simulator/faults', { org: 'acme', requests: [{ kind, method, path, when, count: 1 }] });
-  const { org } = there;
   /** The owner is killed with a write in doubt that has happened. */
   const killedInDoubt = async (first: Awaited<ReturnType<typeof house.start>>) => {
     await waitFor(() => org.writes.count === 1, { message: 'the write whose answer is lost', everyMs: 1 });
@@ -47,7 +24,7 @@ async function setUp(more: Partial<HouseOptions> = {}) {
   };
   /** Until now, all that was asked of Kustomer. */
   const requests = () => org.requests.list({}).length;
-  return { ...there, house, view, conversation, note, receipts, faulty, killedInDoubt, requests };
+  return { ...there, view, faulty, killedInDoubt, requests };
 }
 
 describe('a command in doubt', () => {

@@ -2,25 +2,16 @@
  * N10 of lanes.ts, carried out: a tenant whose Kustomer takes its commands slowly has far more of them in a partition than there
  * is room for, and another tenant's command comes behind them.
  */
-import { afterEach, expect, it } from 'vitest';
-import { createMemoryLog } from '../../../../src/kafka/memory/index.ts';
+import { expect, it } from 'vitest';
 import type { KustomerClient } from '../../../../src/kustomer/client/client.ts';
 import { LANE_LIMITS } from '../../../../src/sinks/lanes.ts';
-import { SinkHouse, TENANT } from '../../../support/sinks/house.ts';
+import { TENANT } from '../../../support/sinks/house.ts';
 import { waitFor } from '../../../support/wait-for.ts';
-import { KEY, simulated } from '../../simulator/simulated.ts';
+import { memoryHouse } from '../memory-house.ts';
 
 const QUIET = 't_quiet';
 const NOISY_COMMANDS = 400;
 const CALL_MS = 8;
-
-const houses: SinkHouse[] = [];
-afterEach(async () => {
-  for (const house of houses.splice(0)) {
-    await house.close();
-    expect(house.crashes).toEqual([]);
-  }
-});
 
 /** One call at a time, and each takes its time: as an organisation's rate limit would have it. */
 function slowly(client: KustomerClient): KustomerClient {
@@ -35,16 +26,11 @@ function slowly(client: KustomerClient): KustomerClient {
 }
 
 async function setUp() {
-  const { org, url } = await simulated({ conversations: 60, limits: { orgPerMinute: 1_000_000 } }, { nowMs: Date.now });
-  const broker = createMemoryLog();
   const passedOver: string[] = [];
   /** Of each process's client. */
   const slow = new Map<KustomerClient, KustomerClient>();
-  const house = await SinkHouse.build({
-    connect: () => broker.connect(),
-    apiUrl: url,
-    apiKey: KEY,
-    machineUserId: org.machineUserId,
+  const { house, org } = await memoryHouse({
+    org: { conversations: 60, limits: { orgPerMinute: 1_000_000 } },
     partitions: 1,
     neighbour: QUIET,
     between: (tenantId, client) => {
@@ -56,7 +42,6 @@ async function setUp() {
     sink: { lanes: { ...LANE_LIMITS, maxQueued: 45, maxLanes: 45, maxActive: 90 } },
     observer: { passedOver: (_partition, tenantId) => passedOver.push(tenantId) },
   });
-  houses.push(house);
   const conversations = [...org.organisation.conversations.values()].map(({ id }) => id);
   const note = (tenantId: string, conversation: number, body: string) =>
     house.command({

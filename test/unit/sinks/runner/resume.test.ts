@@ -1,45 +1,18 @@
 /** The group has lost where it was: what the ledger knows of it (F4 of lanes/offsets.ts), on the in-memory log. */
-import { afterEach, describe, expect, it } from 'vitest';
-import { createMemoryLog } from '../../../../src/kafka/memory/index.ts';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { encodeProgress } from '../../../../src/sinks/lanes/progress-codec.ts';
 import { lastProgress } from '../../../../src/sinks/runner/resume.ts';
-import { SinkHouse } from '../../../support/sinks/house.ts';
 import { waitFor } from '../../../support/wait-for.ts';
-import { KEY, simulated } from '../../simulator/simulated.ts';
+import { memoryHouse } from '../memory-house.ts';
 
 const GROUP = 'cn-kustomer.sink';
 const PARTITIONS = 2;
 
-const houses: SinkHouse[] = [];
-afterEach(async () => {
-  for (const house of houses.splice(0)) {
-    await house.close();
-    expect(house.crashes).toEqual([]);
-    expect(house.failures).toEqual([]);
-  }
-});
-
 async function setUp() {
-  const there = await simulated({}, { nowMs: Date.now });
-  const log = createMemoryLog();
-  const house = await SinkHouse.build({
-    connect: () => log.connect(),
-    apiUrl: there.url,
-    apiKey: KEY,
-    machineUserId: there.org.machineUserId,
-    partitions: PARTITIONS,
-  });
-  houses.push(house);
-  const [conversation] = [...there.org.organisation.conversations.values()];
-  if (conversation === undefined) throw new Error('no conversation');
-  const note = (operator = 'op-support') =>
-    house.command({
-      capability: 'conversation.note.write',
-      args: { conversation_id: conversation.id, body: 'Late.' },
-      operator,
-    });
-  const receipts = (count: number) =>
-    waitFor(() => house.receipts.length >= count && house.receipts, { message: `${count} receipts` });
+  const there = await memoryHouse({ partitions: PARTITIONS });
+  const { house, log } = there;
+  onTestFinished(() => expect(house.failures).toEqual([]));
+  const note = (operator = 'op-support') => house.command({ ...there.note, operator });
   const partitions = Array.from({ length: PARTITIONS }, (_, partition) => ({ topic: house.names.commands, partition }));
   const moveGroup = (to: (end: number) => number) =>
     Promise.all(
@@ -49,7 +22,7 @@ async function setUp() {
       }),
     );
   const committed = () => log.admin.committed(GROUP, partitions);
-  return { ...there, house, log, note, receipts, moveGroup, committed };
+  return { ...there, note, moveGroup, committed };
 }
 
 describe('a group that was reset to the earliest offset', () => {

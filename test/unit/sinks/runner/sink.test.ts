@@ -1,37 +1,12 @@
 /** The write path from the record to the receipt, on the in-memory log, with the simulator as Kustomer. */
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { createMemoryLog, type MemoryLog } from '../../../../src/kafka/memory/index.ts';
 import { transactionalId } from '../../../../src/kafka/shards.ts';
-import { type HouseOptions, SinkHouse } from '../../../support/sinks/house.ts';
+import type { OrgOptions } from '../../../../src/simulator/org.ts';
 import { waitFor } from '../../../support/wait-for.ts';
-import { KEY, simulated } from '../../simulator/simulated.ts';
+import { type MemoryHouseOptions, memoryHouse } from '../memory-house.ts';
 
-const houses: SinkHouse[] = [];
-afterEach(async () => {
-  for (const house of houses.splice(0)) {
-    await house.close();
-    expect(house.crashes).toEqual([]);
-  }
-});
-
-async function setUp(org: object = {}, more: Partial<HouseOptions> = {}) {
-  const there = await simulated(org, { nowMs: Date.now });
-  const log = createMemoryLog();
-  const house = await SinkHouse.build({
-    connect: () => log.connect(),
-    apiUrl: there.url,
-    apiKey: KEY,
-    machineUserId: there.org.machineUserId,
-    ...more,
-  });
-  houses.push(house);
-  const [conversation] = [...there.org.organisation.conversations.values()];
-  if (conversation === undefined) throw new Error('no conversation');
-  const note = { capability: 'conversation.note.write', args: { conversation_id: conversation.id, body: 'Late.' } };
-  const receipts = (count: number) =>
-    waitFor(() => house.receipts.length >= count && house.receipts, { message: `${count} receipts` });
-  return { ...there, house, conversation, note, receipts };
-}
+const setUp = (org: Partial<OrgOptions> = {}, more: MemoryHouseOptions = {}) => memoryHouse({ org, ...more });
 
 describe('a live command', () => {
   it('is one write and one receipt that cites the rule; its copies are told of it', async () => {

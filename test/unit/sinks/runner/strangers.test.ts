@@ -1,36 +1,16 @@
 /** Commands of tenants and connections that are not known here, or not yet. */
-import { afterEach, expect, it } from 'vitest';
-import { createMemoryLog } from '../../../../src/kafka/memory/index.ts';
-import { SinkHouse, TENANT } from '../../../support/sinks/house.ts';
+import { expect, it } from 'vitest';
+import { type SinkHouse, TENANT } from '../../../support/sinks/house.ts';
 import { waitFor } from '../../../support/wait-for.ts';
-import { KEY, simulated } from '../../simulator/simulated.ts';
-
-const houses: SinkHouse[] = [];
-afterEach(async () => {
-  for (const house of houses.splice(0)) {
-    await house.close();
-    expect(house.crashes).toEqual([]);
-  }
-});
+import { memoryHouse } from '../memory-house.ts';
 
 async function setUp(newest: (house: SinkHouse) => Promise<boolean> | undefined) {
-  const there = await simulated({}, { nowMs: Date.now });
-  const log = createMemoryLog();
-  const house = await SinkHouse.build({
-    connect: () => log.connect(),
-    apiUrl: there.url,
-    apiKey: KEY,
-    machineUserId: there.org.machineUserId,
-    partitions: 1,
-    newest: () => newest(house),
-  });
-  houses.push(house);
+  const there = await memoryHouse({ partitions: 1, newest: () => newest(there.house) });
+  const { house } = there;
   house.disconnect(TENANT, { isKnown: false });
-  const [conversation] = [...there.org.organisation.conversations.values()];
-  const args = { conversation_id: conversation?.id, body: 'Late.' };
-  const note = () => house.command({ capability: 'conversation.note.write', args });
+  const note = () => house.command(there.note);
   await house.start();
-  return { ...there, house, note };
+  return { ...there, note };
 }
 
 it('one of a tenant whose record is on its way here is carried out, not buried', async () => {

@@ -1,31 +1,15 @@
 /** What the sink tells beside its receipts: of connections, of lost answers, of a ledger that is full. */
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { HEADER } from '../../../../src/kafka/headers.ts';
-import { createMemoryLog } from '../../../../src/kafka/memory/index.ts';
 import { MAX_ENTRY_BYTES } from '../../../../src/sinks/ledger/codec.ts';
-import { type HouseOptions, SinkHouse } from '../../../support/sinks/house.ts';
 import { waitFor } from '../../../support/wait-for.ts';
-import { KEY, simulated } from '../../simulator/simulated.ts';
-
-const houses: SinkHouse[] = [];
-afterEach(async () => {
-  for (const house of houses.splice(0)) {
-    await house.close();
-    expect(house.crashes).toEqual([]);
-  }
-});
+import { type MemoryHouseOptions, memoryHouse } from '../memory-house.ts';
 
 const NOTES = { method: 'POST', path: '/v1/conversations/*/notes' } as const;
 
-async function setUp(more: Partial<HouseOptions> = {}) {
-  const there = await simulated({}, { nowMs: Date.now });
-  const log = createMemoryLog();
+async function setUp(more: MemoryHouseOptions = {}) {
   const told: string[] = [];
-  const house = await SinkHouse.build({
-    connect: () => log.connect(),
-    apiUrl: there.url,
-    apiKey: KEY,
-    machineUserId: there.org.machineUserId,
+  const there = await memoryHouse({
     observer: {
       ambiguous: ({ connectionId }) => told.push(`ambiguous ${connectionId}`),
       faulted: ({ connectionId }, fault, message) => told.push(`${fault} ${connectionId} ${message}`),
@@ -34,14 +18,9 @@ async function setUp(more: Partial<HouseOptions> = {}) {
     },
     ...more,
   });
-  houses.push(house);
-  const [conversation] = [...there.org.organisation.conversations.values()];
-  const note = { capability: 'conversation.note.write', args: { conversation_id: conversation?.id, body: 'Late.' } };
-  const receipts = (count: number) =>
-    waitFor(() => house.receipts.length >= count && house.receipts, { message: `${count} receipts` });
   const fail = (fault: object) =>
     there.api('POST', '/_simulator/faults', { org: 'acme', requests: [{ ...NOTES, count: 1, ...fault }] });
-  return { ...there, log, house, note, receipts, told, fail };
+  return { ...there, told, fail };
 }
 
 describe('of a connection', () => {
