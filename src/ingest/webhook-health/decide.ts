@@ -14,6 +14,8 @@
  * D7 Between two attempts to enable lie `enableMinMs`, twice as much each time up to `enableMaxMs`, until something has
  *    arrived: an endpoint that stays broken is not switched on for ever.
  * D8 Whatever is not plainly `connected` has a reason.
+ * D9 What was found with another key, token or webhook says nothing of these: such a connection is judged as if for the
+ *    first time, but for the pauses of D7, which its organisation has seen.
  */
 
 import { arrival, type Finding, find, switchedOffBy } from './find.ts';
@@ -62,6 +64,11 @@ export function decideHealth(
   const next = proceed(was, finding, arrivedAtMs, nowMs, options);
   const { enable, enabling } = enableAgain(was.enabling, { finding, observation, arrivedAtMs }, nowMs, options);
   return { health: { ...next, checked: finding.checked, watching, enabling }, enable };
+}
+
+/** D9. */
+export function forgetFindings({ watching, enabling }: WebhookHealth, nowMs: number): WebhookHealth {
+  return { ...unborn(nowMs), watching, enabling };
 }
 
 function unborn(nowMs: number): WebhookHealth {

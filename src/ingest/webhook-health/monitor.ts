@@ -5,7 +5,10 @@
  * M1 A connection is checked by one check at a time, and every check ends: its calls have deadlines.
  * M2 What one connection comes to does not keep the others from being checked.
  * M3 A connection that came or changed is checked at the next look, a moment later, and one that is gone is forgotten.
+ * M4 Of a connection with another key, token or webhook than before, the first finding is told whatever it is: somebody
+ *    who mended it may have written down meanwhile that it is.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { BaseLogger } from 'pino';
 import type { Clock } from '../../base/clock.ts';
 import { CodedError } from '../../base/errors.ts';
@@ -13,7 +16,7 @@ import type { ConnectionWithTokens } from '../../fibric/connection.ts';
 import type { KustomerClient } from '../../kustomer/client/client.ts';
 import type { Ask } from '../../kustomer/client/operations.ts';
 import { updateOutboundWebhook } from '../../kustomer/client/outbound-webhooks.ts';
-import { decideHealth, type WebhookHealth } from './decide.ts';
+import { decideHealth, forgetFindings, type WebhookHealth } from './decide.ts';
 import type { AcceptedHere, HealthOptions, Observation, WebhookFacts } from './model.ts';
 import { HEALTH_DEFAULTS, HEALTH_REASONS } from './model.ts';
 import { type Looked, lookAtWebhooks } from './observe.ts';
@@ -107,10 +110,16 @@ export function startWebhookMonitor(options: WebhookMonitorOptions): WebhookMoni
   let lastLookAtMs = clock.nowMs();
   let looking: Promise<void> = Promise.resolve();
 
-  const changed = (connectionId: string, tenantId: string, from: Entry | undefined, to: WebhookHealth | null): void => {
-    const before = from?.health ?? null;
-    if (before !== null && before.state === to?.state && before.reason === to.reason) return;
+  const changed = (
+    { connectionId, tenantId }: ConnectionWithTokens,
+    before: WebhookHealth | null,
+    to: WebhookHealth | null,
+    isAnother = false,
+  ): void => {
+    const same = before !== null && before.state === to?.state && before.reason === to.reason;
+    if (same && !isAnother) return;
     options.changed?.({ connectionId, tenantId, from: before, to });
+    if (same) return;
     if (to === null || (before === null && to.state === 'connected')) return;
     const facts = { event: 'connection.state', connectionId, tenantId, state: to.state, reason: to.reason };
     const meaning = to.reason === null ? 'webhooks arrive' : HEALTH_REASONS[to.reason].meaning;
@@ -137,7 +146,7 @@ export function startWebhookMonitor(options: WebhookMonitorOptions): WebhookMoni
   };
 
   const check = async (connection: ConnectionWithTokens): Promise<void> => {
-    const { connectionId, tenantId } = connection;
+    const { connectionId } = connection;
     const ask: Ask = { lane: 'probes', waitMs: BUDGET_WAIT_MS, signal: stop.signal };
     const client = connection.apiKey === null ? null : clientOrFault(connection);
     const looked = client === null || 'asked' in client ? client : await lookAtWebhooks(client, connection, ask);
@@ -151,9 +160,11 @@ export function startWebhookMonitor(options: WebhookMonitorOptions): WebhookMoni
     };
     const before = entries.get(connectionId);
     const nowMs = clock.nowMs();
-    const verdict = decideHealth(before?.health ?? null, observation, nowMs, limits);
+    const isAnother = before !== undefined && !asksAlike(before.connection, connection);
+    const known = isAnother ? forgetFindings(before.health, nowMs) : (before?.health ?? null);
+    const verdict = decideHealth(known, observation, nowMs, limits);
     entries.set(connectionId, { connection, health: verdict.health, looked, checkedAtMs: nowMs });
-    changed(connectionId, tenantId, before, verdict.health);
+    changed(connection, before?.health ?? null, verdict.health, isAnother);
     if (client === null || 'asked' in client || !autoEnable) return;
     for (const id of verdict.enable) await enable(client, connection, id, ask);
   };
@@ -170,7 +181,7 @@ export function startWebhookMonitor(options: WebhookMonitorOptions): WebhookMoni
       if (present.has(connectionId)) continue;
       entries.delete(connectionId);
       polled.forget(connectionId);
-      changed(connectionId, entry.connection.tenantId, entry, null);
+      changed(entry.connection, entry.health, null);
     }
     const due = all.filter(wanted);
     const work = async () => {
@@ -212,6 +223,18 @@ export function startWebhookMonitor(options: WebhookMonitorOptions): WebhookMoni
       await looking;
     },
   };
+}
+
+/** Whether what was found of the one holds for the other: the same key, webhooks and host. */
+function asksAlike(one: ConnectionWithTokens, other: ConnectionWithTokens): boolean {
+  const asking = (of: ConnectionWithTokens) => [
+    of.apiBaseUrl,
+    of.subdomain,
+    of.webhookId,
+    of.apiKey?.reveal() ?? null,
+    ...of.webhookTokens.map((token) => token.reveal()),
+  ];
+  return isDeepStrictEqual(asking(one), asking(other));
 }
 
 /** One look may take so long, with organisations that answer slowly, before that counts as standing still. */

@@ -102,21 +102,24 @@ async function installing(house: GuideHouse): Promise<void> {
 
 /** "Grant capabilities". */
 async function granting(house: GuideHouse): Promise<void> {
-  const exposed = await house.expect(CAPABILITIES, 0, []);
-  expect(
-    exposed.out
-      .split('\n')
-      .slice(1, -1)
-      .map((line) => line.split(/ {2,}/)),
-  ).toEqual(
-    [
-      'conversation.read',
-      'customer.read',
-      'conversation.note.write',
-      'conversation.status.write',
-      'conversation.assignment.write',
-      'call.status.write',
-    ].map((capability) => [capability, 'cn-kustomer', 'ready', '-']),
+  const capabilities = [
+    'conversation.read',
+    'customer.read',
+    'conversation.note.write',
+    'conversation.status.write',
+    'conversation.assignment.write',
+    'call.status.write',
+  ];
+  // `ready` may be a look later than the install: the one under way found the key before it.
+  await eventually(
+    async () => {
+      const { out } = await house.expect(CAPABILITIES, 0, []);
+      const rows = out.split('\n').slice(1, -1);
+      expect(rows.map((line) => line.split(/ {2,}/))).toEqual(
+        capabilities.map((capability) => [capability, 'cn-kustomer', 'ready', '-']),
+      );
+    },
+    { message: 'every capability ready', everyMs: 500 },
   );
   for (const capability of ['conversation.read', 'conversation.note.write']) {
     await house.expect(`fibric capabilities grant ${capability} --operator triage-analyst`, 0, ['triage-analyst has']);

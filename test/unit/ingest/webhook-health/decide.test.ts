@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decideHealth, type WebhookHealth } from '../../../../src/ingest/webhook-health/decide.ts';
+import { decideHealth, forgetFindings, type WebhookHealth } from '../../../../src/ingest/webhook-health/decide.ts';
 import {
   type Asked,
   CONNECTION_STATES,
@@ -189,6 +189,19 @@ describe('the machine', () => {
     const away = failed('kustomer_unreachable');
     expect(states(away, away, GOOD)).toEqual(['connected', 'degraded:kustomer_unreachable', 'connected']);
     expect(states(failed('key_refused'), GOOD)).toEqual(['pending_auth:key_refused', 'connected']);
+  });
+
+  it('D9: forgets what it found, but not when it last tried to enable', () => {
+    const [first = expect.unreachable()] = run(DISABLED);
+    expect(first.enable).toEqual(['w1']);
+    const nowMs = first.nowMs + 1_000;
+    const afresh = forgetFindings(first.health, nowMs);
+    expect(afresh).toMatchObject({ state: 'connected', reason: null, sinceMs: nowMs, suspect: null, goodChecks: 0 });
+    expect(decideHealth(afresh, DISABLED, nowMs)).toMatchObject({
+      health: { reason: 'webhook_disabled' },
+      enable: [],
+    });
+    expect(decideHealth(null, DISABLED, nowMs).enable).toEqual(['w1']);
   });
 
   it('D6, D7: enables what Kustomer switched off, ever more rarely until something arrives', () => {

@@ -283,6 +283,26 @@ test('M2, M3: one bad connection does not keep others from being checked, and on
   expect(changes.at(-1)).toMatchObject({ connectionId: 'cn_b', to: null });
 });
 
+test('M4: what was found with another key or webhook is forgotten, and what is found then is told even where it is the same', async () => {
+  const polls = { work: false };
+  const { put, check, client, target, changes } = await house({ pollWorks: () => polls.work });
+  put();
+  expect(await check()).toEqual(['error', 'no_webhook']);
+  expect(await check()).toEqual(['error', 'no_webhook']);
+  expect(changes).toHaveLength(1);
+  put({ apiKey: new Secret(`${API_KEY}-2`) });
+  expect(await check()).toEqual(['error', 'no_webhook']);
+  expect(changes).toHaveLength(2);
+  const { id, token } = await made(client, target.url);
+  // No proof yet that its webhooks arrive, and the poll has not been able to use the new key.
+  const mended = put({ webhookId: id, webhookTokens: [token] });
+  expect(await check()).toEqual(['connected', null]);
+  expect(changes.at(-1)).toMatchObject({ from: { reason: 'no_webhook' }, to: { state: 'connected' } });
+  // Not so for what has nothing to do with it: the poll fails for the second time.
+  put({ ...mended, name: 'another' });
+  expect(await check()).toEqual(['degraded', 'poll_failing']);
+});
+
 test('an organisation that does not answer is reported once that is sure, and a close does not wait for it', async () => {
   const { put, check, org, monitor } = await house();
   put({ webhookTokens: [new Secret('a-token-by-hand')] });
