@@ -7,6 +7,7 @@
  */
 import type { Clock } from '../../base/clock.ts';
 import { type BudgetSnapshot, refusesAll } from '../../kustomer/budget/budget.ts';
+import { freeGrants } from '../../kustomer/budget/held-lease.ts';
 import { CALL_KINDS, type CallKind, LANES, type Lane } from '../../kustomer/budget/lanes.ts';
 import { type Demand, plan } from '../../kustomer/budget/lease-demand.ts';
 import type { LeaseMessage, LeaseTable, LeaseTimes, LeaseWant } from '../../kustomer/budget/lease-forms.ts';
@@ -155,7 +156,7 @@ class Borrower implements GrantSource {
     const { held, table, tableAtMs } = this.#holder;
     const usable = held.filter(({ startUntilMs }) => nowMs < startUntilMs);
     return {
-      inHand: usable.reduce((sum, { free }) => sum + free.length, 0),
+      inHand: usable.reduce((sum, lease) => sum + freeGrants(lease), 0),
       unansweredMs: this.#askedSinceMs === null ? null : nowMs - this.#askedSinceMs,
       tableAgeMs: table === null ? null : nowMs - tableAtMs,
     };

@@ -8,9 +8,10 @@
  *    finds a lease. After WARM_MS without one, nothing is held.
  * D3 A 429, and the outcome of the call that tries after one, is told at once; what is due back within RETURN_AFTER_MS.
  */
+import { freeGrants, isOver, overSinceMs } from './held-lease.ts';
 import { CALL_KINDS, type CallKind, LANES, type Lane } from './lanes.ts';
 import type { LeaseWant } from './lease-forms.ts';
-import { dueAt, type LeaseHolder, REASK_MS } from './lease-holder.ts';
+import { type LeaseHolder, REASK_MS } from './lease-holder.ts';
 
 /** Who waits for a grant. */
 export type Demand = Readonly<Record<Lane, Readonly<Record<CallKind, number>>>>;
@@ -40,8 +41,11 @@ const REPLACED_ONE_BY_ONE = 4;
 const LITTLE_LEFT = 20;
 
 export function plan(holder: LeaseHolder, { demand, lastWriteAtMs }: Need, nowMs: number): Plan {
-  const looks: number[] = [];
-  const look = (atMs: number): void => void (atMs > nowMs && Number.isFinite(atMs) && looks.push(atMs));
+  // No arrays in between, here and below: this runs with every call, and with its end.
+  let lookAtMs = Number.POSITIVE_INFINITY;
+  const look = (atMs: number): void => {
+    if (atMs > nowMs && atMs < lookAtMs) lookAtMs = atMs;
+  };
   const wants: LeaseWant[] = [];
   const warm = nowMs < lastWriteAtMs + WARM_MS;
   if (warm) look(lastWriteAtMs + WARM_MS);
@@ -60,11 +64,8 @@ export function plan(holder: LeaseHolder, { demand, lastWriteAtMs }: Need, nowMs
     }
   }
   for (const { atMs } of holder.asked) look(atMs + REASK_MS);
-  return {
-    send: wants.length > 0 || hasNews(holder, nowMs, look),
-    wants,
-    lookAtMs: Math.min(Number.POSITIVE_INFINITY, ...looks),
-  };
+  const send = wants.length > 0 || hasNews(holder, nowMs, look);
+  return { send, wants, lookAtMs };
 }
 
 interface Wanted {
@@ -82,13 +83,13 @@ function missing(
   look: (atMs: number) => void,
 ): number {
   if (waiting + store === 0) return 0;
-  // No arrays in between: this runs with every call, and with its end.
   let free = 0;
   let lasting = 0;
   for (const lease of holder.held) {
-    if (lease.lane !== lane || lease.kind !== kind || lease.free.length === 0) continue;
-    if (nowMs < lease.startUntilMs) free += lease.free.length;
-    if (nowMs + RENEW_BEFORE_MS < lease.startUntilMs) lasting += lease.free.length;
+    const grants = freeGrants(lease);
+    if (lease.lane !== lane || lease.kind !== kind || grants === 0) continue;
+    if (nowMs < lease.startUntilMs) free += grants;
+    if (nowMs + RENEW_BEFORE_MS < lease.startUntilMs) lasting += grants;
     if (store > 0) look(lease.startUntilMs - RENEW_BEFORE_MS);
   }
   let asked = 0;
@@ -113,17 +114,17 @@ function hasNews(holder: LeaseHolder, nowMs: number, look: (atMs: number) => voi
     ({ refused, facts }) => refused || pausing || (facts.remaining ?? LITTLE_LEFT) < LITTLE_LEFT,
   );
   if (urgent) return true;
-  const due = dueAt(holder, nowMs);
-  if (due.length > 0 && pausing) return true;
+  let isDue = false;
   let sinceMs = Number.POSITIVE_INFINITY;
-  for (const { ended, free, startUntilMs } of due) {
-    let overAtMs = free.length > 0 ? startUntilMs : Number.NEGATIVE_INFINITY;
-    if (free.length === 0) for (const [, atMs] of ended) overAtMs = Math.max(overAtMs, atMs);
-    sinceMs = Math.min(sinceMs, overAtMs);
+  for (const lease of holder.held) {
+    look(lease.startUntilMs);
+    if (!isOver(lease, nowMs)) continue;
+    isDue = true;
+    sinceMs = Math.min(sinceMs, overSinceMs(lease));
   }
+  if (isDue && pausing) return true;
   for (const { atMs } of holder.heard) sinceMs = Math.min(sinceMs, atMs);
-  for (const { startUntilMs } of holder.held) look(startUntilMs);
-  if (!Number.isFinite(sinceMs)) return due.length > 0;
+  if (!Number.isFinite(sinceMs)) return isDue;
   look(sinceMs + RETURN_AFTER_MS);
   return nowMs >= sinceMs + RETURN_AFTER_MS;
 }

@@ -13,12 +13,12 @@
 
 import type { Ending } from './bucket.ts';
 import type { Grant, WaitReason } from './budget.ts';
+import { endGrant, freeGrants, type HeldLease, isOpen, isOver, newLease, returnOf, useGrant } from './held-lease.ts';
 import { type CallKind, LANES, type Lane } from './lanes.ts';
 import {
   type HeardAnswer,
   LEASE_TIMES,
   type LeaseMessage,
-  type LeaseReturn,
   type LeaseTable,
   type LeaseTimes,
   type LeaseWant,
@@ -62,17 +62,6 @@ interface Unmet {
   readonly reason: WaitReason;
 }
 
-export interface HeldLease {
-  readonly leaseId: number;
-  readonly lane: Lane;
-  readonly kind: CallKind;
-  readonly startUntilMs: number;
-  readonly free: readonly number[];
-  readonly open: readonly number[];
-  readonly ended: readonly (readonly [grantId: number, atMs: number])[];
-  readonly lapsing: readonly number[];
-}
-
 type Heard = Omit<HeardAnswer, 'agoMs'> & { readonly atMs: number };
 
 /** An ask without an answer for this long is asked again: the log is slow, or has no owner at this moment. */
@@ -104,9 +93,8 @@ export function see(before: LeaseHolder, table: LeaseTable, nowMs: number): Leas
   );
   const held = fresh.map(({ leaseId, sequence, lane, kind, count }): HeldLease => {
     const askedAtMs = before.asked.find((asked) => asked.sequence === sequence)?.atMs;
-    const free = Array.from({ length: count }, (_, index) => leaseId + index);
     const startUntilMs = askedAtMs === undefined ? Number.NEGATIVE_INFINITY : askedAtMs + times.startMs;
-    return { leaseId, lane, kind, startUntilMs, free, open: [], ended: [], lapsing: [] };
+    return newLease({ leaseId, lane, kind, startUntilMs }, count);
   });
   const answer = table.answers.find((mine) => mine.borrower === borrower);
   const answered = Math.max(answer?.sequence ?? 0, ...fresh.map(({ sequence }) => sequence));
@@ -165,13 +153,12 @@ export function start(before: LeaseHolder, { lane, kind, nowMs }: StartRequest):
     return { waitUntilMs: window.endsAtMs + RESET_SLACK_MS, reason: 'window_empty' };
   }
   for (const usable of LANES.slice(LANES.indexOf(lane))) {
-    const lease = before.held.find(
-      (held) => held.lane === usable && held.kind === kind && nowMs < held.startUntilMs && held.free.length > 0,
+    const found = before.held.find(
+      (held) => held.lane === usable && held.kind === kind && nowMs < held.startUntilMs && freeGrants(held) > 0,
     );
-    const grantId = lease?.free[0];
-    if (lease === undefined || grantId === undefined) continue;
-    const used = { ...lease, free: lease.free.slice(1), open: [...lease.open, grantId] };
-    return { holder: withLease(before, used), grant: { grantId, kind, lane, grantedAtMs: nowMs } };
+    if (found === undefined) continue;
+    const { lease, grantId } = useGrant(found);
+    return { holder: withLease(before, lease), grant: { grantId, kind, lane, grantedAtMs: nowMs } };
   }
   const unmet = before.unmet.find((other) => other.lane === lane && other.kind === kind && nowMs < other.untilMs);
   return { waitUntilMs: Number.POSITIVE_INFINITY, reason: unmet?.reason ?? 'lease' };
@@ -183,23 +170,14 @@ export interface FinishedCall {
   readonly nowMs: number;
 }
 
-/** What provably never left can be used again. */
 export function finish(before: LeaseHolder, { grantId, ending, nowMs }: FinishedCall): LeaseHolder {
-  const lease = before.held.find((held) => held.open.includes(grantId));
+  const lease = before.held.find((held) => isOpen(held, grantId));
   if (lease === undefined) return before;
-  const open = lease.open.filter((other) => other !== grantId);
-  const finished = {
-    ...lease,
-    open,
-    free: ending === 'not_sent' ? [...lease.free, grantId] : lease.free,
-    ended: ending === 'answered' ? [...lease.ended, [grantId, nowMs] as const] : lease.ended,
-    lapsing: ending === 'unanswered' ? [...lease.lapsing, grantId] : lease.lapsing,
-  };
   const window =
     before.window !== null && ending === 'unanswered'
       ? callUntold(before.window, before.seenGrantId + 1)
       : before.window;
-  return withLease({ ...before, window }, finished);
+  return withLease({ ...before, window }, endGrant(lease, grantId, ending, nowMs));
 }
 
 export interface AnswerHeard {
@@ -244,19 +222,12 @@ export function compose(
   const { borrower, nextSequence: sequence, heard } = before;
   // An answer may yet come for as long as a lease of it could be used.
   const asked = before.asked.filter(({ atMs }) => nowMs - atMs < before.times.startMs);
-  const over = dueAt(before, nowMs);
   const message: LeaseMessage = {
     borrower,
     sequence,
     waitingFrom: asked.find(({ atMs }) => nowMs - atMs < REASK_MS)?.sequence ?? sequence,
     wants: [...wants],
-    returns: over.map(
-      ({ leaseId, ended, lapsing }): LeaseReturn => ({
-        leaseId,
-        ended: ended.map(([grantId, atMs]): [number, number] => [grantId, Math.max(0, nowMs - atMs)]),
-        lapsing: [...lapsing],
-      }),
-    ),
+    returns: before.held.filter((lease) => isOver(lease, nowMs)).map((lease) => returnOf(lease, nowMs)),
     heard: heard.map(({ atMs, ...answer }) => ({ ...answer, agoMs: Math.max(0, nowMs - atMs) })),
   };
   return {
@@ -278,13 +249,6 @@ export function sent(before: LeaseHolder, message: LeaseMessage): LeaseHolder {
     held: before.held.filter(({ leaseId }) => !returned.has(leaseId)),
     heard: before.heard.filter(({ grantId }) => !told.has(grantId)),
   };
-}
-
-/** Leases that can start nothing more and whose calls have all ended (H2). */
-export function dueAt(holder: LeaseHolder, nowMs: number): readonly HeldLease[] {
-  return holder.held.filter(
-    ({ open, free, startUntilMs }) => open.length === 0 && (free.length === 0 || nowMs >= startUntilMs),
-  );
 }
 
 /** Gives up everything not yet used: it can only be returned now. */
