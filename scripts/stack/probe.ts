@@ -1,5 +1,5 @@
 /**
- * Does it really answer? Asks a broker for its metadata and a registry for its subjects.
+ * Does it really answer? Asks a broker for its metadata, a registry for its subjects and whether it takes a schema.
  *
  * The broker is asked in Kafka's wire protocol, forty lines of it, rather than through the service's own client: these
  * scripts and the tests' set-up must not depend on the code they are there to test. Plain text only; brokers behind
@@ -74,4 +74,23 @@ export async function registryAnswers(url: string): Promise<boolean> {
   const answer = await fetch(`${url}/subjects`, { signal: AbortSignal.timeout(TIMEOUT_MS) });
   if (!answer.ok) throw new Error(`GET ${url}/subjects: ${answer.status}`);
   return Array.isArray(await answer.json());
+}
+
+/**
+ * True when the registry takes a schema; none is left in it. One that reads many schemas back from Kafka lists them long
+ * before: the first write after `make up` then took 15 s, more than clients wait.
+ */
+export async function registryTakes(url: string): Promise<boolean> {
+  const subject = `${url}/subjects/cn-kustomer-probe`;
+  const ask = async (method: string, target: string, body?: string): Promise<void> => {
+    const headers = { 'content-type': 'application/vnd.schemaregistry.v1+json' };
+    const signal = AbortSignal.timeout(TIMEOUT_MS);
+    const answer = await fetch(target, { method, headers, signal, ...(body === undefined ? {} : { body }) });
+    if (!answer.ok) throw new Error(`${method} ${target}: ${answer.status}`);
+    await answer.arrayBuffer();
+  };
+  await ask('POST', `${subject}/versions`, JSON.stringify({ schema: '"string"' }));
+  await ask('DELETE', subject);
+  await ask('DELETE', `${subject}?permanent=true`);
+  return true;
 }

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { isAlive, type OwnedProcess, startDetached, tail } from './owned-process.ts';
-import { registryAnswers } from './probe.ts';
+import { registryAnswers, registryTakes } from './probe.ts';
 import { waitUntil } from './wait.ts';
 
 export interface RegistryOptions {
@@ -43,10 +43,10 @@ export function launchRegistry(options: RegistryOptions): OwnedProcess {
   });
 }
 
-/** Resolves when the registry lists its subjects; rejects with its last log lines when it ends or the deadline passes. */
+/** Resolves when the registry lists its subjects and takes more; rejects with its last log lines when it ends or the deadline passes. */
 export async function registryReady(options: RegistryOptions, owned: OwnedProcess): Promise<void> {
   const url = registryUrl(options.port);
-  await waitUntil(() => registryAnswers(url), {
+  await waitUntil(async () => (await registryAnswers(url)) && registryTakes(url), {
     what: `the schema registry on ${url}`,
     deadlineMs: START_DEADLINE_MS,
     everyMs: 250,
