@@ -6,7 +6,7 @@ import { type DecideFate, type Fate, interceptRequests, replaceConnect } from '.
 export { API, type Fate } from './kafka-requests.ts';
 
 /** Error codes of the Kafka protocol. */
-export const ERROR = { coordinatorNotAvailable: 15, notCoordinator: 16 } as const;
+export const ERROR = { coordinatorNotAvailable: 15, notCoordinator: 16, concurrentTransactions: 51 } as const;
 
 export interface BrokerFaults {
   /** Decides what happens to each request from now on. */

