@@ -17,18 +17,15 @@ import { CodedError } from '../../base/errors.ts';
 import type { QuotaNeed } from '../../fibric/policy/compile.ts';
 import { quotaFreeAtMs, quotaUsed } from '../../fibric/policy/quota.ts';
 import { encodeQuotaRecord } from '../../fibric/policy/quota-records.ts';
-import { BatchingProducer } from '../../kafka/batching-producer.ts';
-import { HEADER } from '../../kafka/headers.ts';
 import { partitionOfKey } from '../../kafka/murmur2.ts';
-import type { Append, Follow, Log, LogProducer, PartitionReader, RecordBatch } from '../../kafka/port.ts';
-import { barrierRecord, restoreToBarrier } from '../../kafka/restore.ts';
+import type { Log, LogProducer, PartitionReader } from '../../kafka/port.ts';
 import type { TopicNames } from '../../kafka/topics.ts';
 import { limitMessage } from './limit-message.ts';
-import { type Applied, PartitionBook } from './partition-book.ts';
 import type { QuotaUsage, ReserveAnswer, ReserveRequest, SinkQuota } from './port.ts';
+import { messageOf, ReadBacks } from './read-backs.ts';
+import { QuotaReading } from './reading.ts';
 import { ruleIdOf } from './rule-id.ts';
 import { assertQuotaTopics } from './topics.ts';
-import { TwinReading } from './twin.ts';
 
 export interface QuotaBookSettings {
   /** How old a place may be and be taken for one just had; older ones move to now. */
@@ -108,77 +105,42 @@ export async function openQuotaBook(options: QuotaBookOptions): Promise<QuotaBoo
   }
 }
 
-/** A place that waits this much longer for company saves two requests for each that has none, … */
-const GATHER_MS = 2;
-/** … and this much when so many wait that none of them is in a hurry, or nobody is. */
-const PATIENT_GATHER_MS = 20;
-const CROWD = 64;
-/** Of the last batch: more than come by themselves while one request is under way. */
-const GATHER_SHARE = 3;
-const FORGET_LOOKS = 100;
-const REFOLLOW_MS = 1000;
-/** How late a deadline may be noticed. */
-const SWEEP_MS = 25;
-const BARRIER_KEY = Buffer.from('~barrier');
-
-interface Slot {
-  book: PartitionBook;
-  follow: Follow | undefined;
-}
-
-type Told = { readonly applied: Applied | null } | { readonly why: string };
-
-interface Waiting {
-  readonly tell: (told: Told) => void;
-  readonly deadlineMs: number;
-  readonly signal: AbortSignal | null;
-}
-
 class Book implements QuotaBook {
   readonly #options: QuotaBookOptions;
   readonly #settings: QuotaBookSettings;
   readonly #clock: Clock;
   readonly #reader: PartitionReader;
-  readonly #appender: BatchingProducer;
-  readonly #slots: readonly Slot[];
-  readonly #id: string;
-  readonly #waiting = new Map<string, Waiting>();
+  readonly #partitions: number;
   readonly #stop = new AbortController();
+  readonly #backs: ReadBacks;
+  readonly #reading: QuotaReading;
   /** Handed on by itself. */
   readonly used = (need: QuotaNeed, nowMs: number): number | null => this.usage(need, nowMs)?.used ?? null;
-  #writes = 0;
-  /** Of those that wait, how many are waited for by a call. */
-  #pressing = 0;
-  /** What gathers does so because nobody was in a hurry. */
-  #canHurry = false;
   #isCaughtUp = false;
   #lastError: string | null = null;
 
   constructor(options: QuotaBookOptions, reader: PartitionReader, producer: LogProducer, partitions: number) {
+    const { log, topics, clock = log.clock } = options;
     this.#options = options;
     this.#settings = { ...QUOTA_BOOK_DEFAULTS, ...options.settings };
-    this.#clock = options.clock ?? options.log.clock;
+    this.#clock = clock;
     this.#reader = reader;
-    this.#appender = new BatchingProducer({
-      producers: [producer],
-      clock: options.log.clock,
-      gatherShare: GATHER_SHARE,
-      gatherMs: () => {
-        const isCrowd = this.#waiting.size >= CROWD;
-        this.#canHurry = !isCrowd && this.#pressing === 0;
-        return isCrowd || this.#canHurry ? PATIENT_GATHER_MS : GATHER_MS;
-      },
-    });
-    this.#id = (options.uniqueId ?? randomUUID)();
-    this.#slots = Array.from({ length: partitions }, () => ({ book: PartitionBook.empty(), follow: undefined }));
+    this.#partitions = partitions;
+    const shared = {
+      id: (options.uniqueId ?? randomUUID)(),
+      stop: this.#stop.signal,
+      failed: (doing: string, error: unknown) => this.#note(doing, error),
+    };
+    this.#backs = new ReadBacks({ ...shared, producer, clock, logClock: log.clock });
+    const { stallMs } = this.#settings;
+    this.#reading = new QuotaReading({ ...shared, log, topics, reader, partitions, backs: this.#backs, stallMs });
   }
 
   async open(): Promise<void> {
-    void this.#sweep();
     const late = new AbortController();
     const over = new AbortController();
     void this.#clock.sleep(this.#settings.openTimeoutMs, over.signal).then(() => late.abort());
-    const opened = Promise.all(this.#slots.map((slot, partition) => this.#open(slot, partition, late.signal)));
+    const opened = this.#reading.open(late.signal);
     const tooLate = aborted(late.signal).then(() => {
       throw new CodedError('restore_timeout', 'The quota topic was not read to its end in time');
     });
@@ -193,17 +155,16 @@ class Book implements QuotaBook {
   }
 
   health(): QuotaBookHealth {
-    const { failuresInARow } = this.#appender.health;
-    const states = this.#slots.flatMap(({ book }) => [...book.entries()]);
-    const following = this.#slots.filter(({ follow }) => follow !== undefined).length;
+    const { following, books } = this.#reading;
+    const states = books.flatMap((book) => [...book.entries()]);
     return {
-      ready: this.#isCaughtUp && following === this.#slots.length && failuresInARow === 0,
+      ready: this.#isCaughtUp && following === this.#partitions && this.#backs.failuresInARow === 0,
       detail: {
         following,
-        partitions: this.#slots.length,
+        partitions: this.#partitions,
         rules: states.length,
         granted: states.reduce((sum, [, { granted }]) => sum + granted.size, 0),
-        waiting: this.#waiting.size,
+        waiting: this.#backs.waiting,
         lastError: this.#lastError,
       },
     };
@@ -211,8 +172,8 @@ class Book implements QuotaBook {
 
   usage(need: QuotaNeed, nowMs: number, attemptId?: string): QuotaUsage | null {
     const ruleId = ruleIdOf(need);
-    const { book, follow } = this.#slotOf(ruleId).slot;
-    if (!this.#isCaughtUp || follow === undefined) return null;
+    const book = this.#reading.bookOf(this.#partitionOf(ruleId));
+    if (!this.#isCaughtUp || book === undefined) return null;
     const state = book.get(ruleId);
     if (state === undefined) return { used: 0, freeAtMs: nowMs };
     const used = quotaUsed(state, need.windowMs, nowMs);
@@ -234,110 +195,38 @@ class Book implements QuotaBook {
   }
 
   hurry(): void {
-    if (!this.#canHurry) return;
-    this.#canHurry = false;
-    this.#appender.hurry();
+    this.#backs.hurry();
   }
 
   release(needs: readonly QuotaNeed[], attemptId: string): void {
     const value = encodeQuotaRecord({ op: 'release', id: attemptId });
     for (const need of needs) {
       const ruleId = ruleIdOf(need);
-      const { slot, partition } = this.#slotOf(ruleId);
+      const partition = this.#partitionOf(ruleId);
       // What is not granted may still be on its way (Q4).
-      if (slot.book.get(ruleId)?.released.has(attemptId) === true) continue;
+      if (this.#reading.bookOf(partition)?.get(ruleId)?.released.has(attemptId) === true) continue;
       const append = { topic: this.#options.topics.quota, partition, key: Buffer.from(ruleId), value };
-      this.#appender.append(append).catch((error) => this.#note('releasing a place', error)); // free with its window then
+      this.#backs.send(append).catch((error) => this.#note('releasing a place', error)); // free with its window then
     }
   }
 
   async close(): Promise<void> {
     this.#stop.abort();
-    for (const { tell } of this.#waiting.values()) tell({ why: 'the service is stopping' });
-    await Promise.all(this.#slots.map(({ follow }) => follow?.stop()));
-    await this.#appender.close();
+    await this.#reading.close();
+    await this.#backs.close();
     await this.#reader.close();
   }
-
-  // Reading.
-
-  async #open(slot: Slot, partition: number, signal: AbortSignal): Promise<void> {
-    const { log, topics } = this.#options;
-    const twin = { topic: topics.quotaState, partition };
-    const barrierId = `${this.#id}:${partition}`;
-    const reading = new TwinReading();
-    await this.#appender.append(barrierRecord(twin, barrierId));
-    await restoreToBarrier({
-      ...twin,
-      reader: this.#reader,
-      clock: log.clock,
-      barrierId,
-      stallMs: this.#settings.stallMs,
-      signal: AbortSignal.any([signal, this.#stop.signal]),
-      restored: (key, value) => reading.read(key.toString('latin1'), value),
-    });
-    slot.book = reading.finish();
-    await this.#assertNotBeyondEnd(partition, slot.book.position.nextOffset);
-    this.#follow(slot, partition);
-    const deadlineMs = Number.POSITIVE_INFINITY; // that of the opening
-    const append = { topic: topics.quota, partition, key: BARRIER_KEY, value: null };
-    const told = await this.#readBack(append, { deadlineMs, signal, isPatient: false });
-    if ('why' in told)
-      throw new CodedError('log_unavailable', `The quota topic was not read: ${told.why}`, { partition });
-  }
-
-  async #assertNotBeyondEnd(partition: number, nextOffset: number): Promise<void> {
-    const { log, topics } = this.#options;
-    const { high } = await log.admin.watermarks({ topic: topics.quota, partition });
-    if (nextOffset <= high) return;
-    const message = `The quota twin is at ${nextOffset}, but partition ${partition} of ${topics.quota} ends at ${high}: its log was cut or restored; delete ${topics.quotaState}, which is made anew`;
-    throw new CodedError('offset_beyond_end', message, { partition, nextOffset, high });
-  }
-
-  #follow(slot: Slot, partition: number): void {
-    if (this.#stop.signal.aborted) return;
-    slot.follow = this.#reader.follow({
-      topic: this.#options.topics.quota,
-      partition,
-      fromOffset: slot.book.position.nextOffset,
-      records: (batch) => this.#records(slot.book, batch),
-      failed: (error) => {
-        slot.follow = undefined;
-        this.#note('reading the quota topic', error);
-        void this.#clock.sleep(REFOLLOW_MS, this.#stop.signal).then(() => this.#refollow(slot, partition));
-      },
-    });
-  }
-
-  #refollow(slot: Slot, partition: number): void {
-    try {
-      this.#follow(slot, partition);
-    } catch (error) {
-      this.#note('reading the quota topic', error); // the reader is gone for good, and `health` says so
-    }
-  }
-
-  #records(book: PartitionBook, { records }: RecordBatch): void {
-    for (const record of records) {
-      const applied = book.apply(record);
-      if (this.#waiting.size === 0) continue;
-      const writeId = record.headers[HEADER.writeId]?.toString('latin1');
-      if (writeId !== undefined) this.#waiting.get(writeId)?.tell({ applied });
-    }
-    book.forget(FORGET_LOOKS);
-  }
-
-  // Asking.
 
   async #take(need: QuotaNeed, request: ReserveRequest, askedAtMs: number): Promise<ReserveAnswer> {
     const { attemptId: id, signal, timeoutMs, isPatient } = request;
     const { freshMs, placeMs, maxWaiting } = this.#settings;
     const { max, windowMs } = need;
     const ruleId = ruleIdOf(need);
-    const { slot, partition } = this.#slotOf(ruleId);
-    if (!this.#isCaughtUp || slot.follow === undefined) return unavailable('the quota topic is not being read');
-    if (this.#waiting.size >= maxWaiting) return unavailable('too many reservations wait for the log');
-    const told = await this.#readBack(
+    const partition = this.#partitionOf(ruleId);
+    const isRead = this.#isCaughtUp && this.#reading.bookOf(partition) !== undefined;
+    if (!isRead) return unavailable('the quota topic is not being read');
+    if (this.#backs.waiting >= maxWaiting) return unavailable('too many reservations wait for the log');
+    const told = await this.#backs.append(
       {
         topic: this.#options.topics.quota,
         partition,
@@ -355,44 +244,8 @@ class Book implements QuotaBook {
     return unavailable('the place was given back meanwhile');
   }
 
-  /** Appends, and is told what became of it when it comes back (B1). */
-  async #readBack(
-    append: Append,
-    { isPatient, ...until }: Omit<Waiting, 'tell'> & { readonly isPatient: boolean },
-  ): Promise<Told> {
-    if (this.#stop.signal.aborted) return { why: 'the service is stopping' };
-    const writeId = `${this.#id}:${++this.#writes}`;
-    const { promise, resolve: tell } = Promise.withResolvers<Told>();
-    this.#waiting.set(writeId, { ...until, tell });
-    this.#appender.append({ ...append, headers: { [HEADER.writeId]: writeId } }).catch((error) => {
-      this.#note('appending to the quota topic', error);
-      tell({ why: `the log did not take it: ${messageOf(error)}` });
-    });
-    if (!isPatient) {
-      this.#pressing += 1;
-      this.hurry();
-    }
-    const told = await promise;
-    if (!isPatient) this.#pressing -= 1;
-    this.#waiting.delete(writeId);
-    return told;
-  }
-
-  /** B4. One look at all of them, since a timer and a listener for each would cost more than the reservation. */
-  async #sweep(): Promise<void> {
-    while (!this.#stop.signal.aborted) {
-      await this.#clock.sleep(SWEEP_MS, this.#stop.signal);
-      const nowMs = this.#clock.nowMs();
-      for (const { tell, deadlineMs, signal } of this.#waiting.values()) {
-        if (nowMs >= deadlineMs) tell({ why: 'the log did not bring it back in time' });
-        else if (signal?.aborted === true) tell({ why: 'it was given up' });
-      }
-    }
-  }
-
-  #slotOf(ruleId: string): { readonly slot: Slot; readonly partition: number } {
-    const partition = partitionOfKey(Buffer.from(ruleId), this.#slots.length);
-    return { slot: this.#slots[partition] as Slot, partition };
+  #partitionOf(ruleId: string): number {
+    return partitionOfKey(Buffer.from(ruleId), this.#partitions);
   }
 
   #note(doing: string, error: unknown): void {
@@ -407,8 +260,4 @@ function unavailable(message: string): ReserveAnswer {
 
 function untilOf(answer: ReserveAnswer): number {
   return answer.kind === 'granted' ? answer.untilMs : 0;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

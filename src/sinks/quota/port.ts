@@ -15,7 +15,7 @@ export interface ReserveRequest {
   readonly attemptId: string;
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
-  /** No call waits for it yet. Nothing is later than it would be anyway after `hurry`. */
+  /** No call waits for it yet; `hurry` says when one does. */
   readonly isPatient: boolean;
 }
 

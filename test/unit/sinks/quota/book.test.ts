@@ -103,17 +103,6 @@ describe('places', () => {
     for (const book of books) expect(used(book, limit)).toBe(25);
   });
 
-  it('become free when their window is over', async () => {
-    const log = await brokerWith();
-    const book = await open(log);
-    const limit = need(2, { windowMs: 80 });
-    expect((await ask(book, 'a', [limit])).kind).toBe('granted');
-    expect((await ask(book, 'b', [limit])).kind).toBe('granted');
-    expect((await ask(book, 'c', [limit])).kind).toBe('limited');
-    await waitFor(() => used(book, limit) === 0, { message: 'the window to pass', everyMs: 5 });
-    expect((await ask(book, 'd', [limit])).kind).toBe('granted');
-  });
-
   it('B2: one for each command, however often and from wherever it asks', async () => {
     const log = await brokerWith();
     const [here, there] = [await open(log), await open(log)];
@@ -125,23 +114,6 @@ describe('places', () => {
     expect(used(there, limit)).toBe(2);
     expect(used(there, limit, 'rc_2'), 'its own place is not in its way').toBe(1);
     expect(used(there, limit, 'rc_3')).toBe(2);
-  });
-
-  it('B3: count from when they were last asked for, and last for a while', async () => {
-    const log = await brokerWith();
-    const book = await open(log, { freshMs: 30, placeMs: 100 });
-    const limit = need(1, { windowMs: 150 });
-    const startedAtMs = Date.now();
-    const first = await ask(book, 'a', [limit]);
-    expect(first.kind === 'granted' && first.untilMs - startedAtMs).toBeLessThanOrEqual(100 + 50);
-    await waitFor(() => Date.now() > startedAtMs + 100, { message: 'the place to grow old', everyMs: 5 });
-    const movedAtMs = Date.now();
-    const again = await ask(book, 'a', [limit]);
-    expect(again.kind === 'granted' && again.untilMs).toBeGreaterThanOrEqual(movedAtMs + 70);
-    const other = await ask(book, 'b', [limit]);
-    expect(other.kind).toBe('limited');
-    const free = Date.parse(other.kind === 'limited' ? String(other.message.split(' ').at(-1)) : '');
-    expect(free).toBeGreaterThanOrEqual(movedAtMs + 150);
   });
 
   it('refused are had later, when there is room again, under the same name', async () => {
