@@ -23,26 +23,16 @@ import { DueQueue } from './lanes/due-queue.ts';
 import { Fifo } from './lanes/fifo.ts';
 import { Offsets, type Progress } from './lanes/offsets.ts';
 import { Passed } from './lanes/passed.ts';
+import { Room, type RoomLimits } from './lanes/room.ts';
 import { Rounds } from './lanes/rounds.ts';
 
-/** All but the first are bounds of each partition: what one is full of does not stop the others. */
-export interface LaneLimits {
+export interface LaneLimits extends RoomLimits {
   /** Commands started and neither settled nor backing off, in all partitions. */
   readonly maxActive: number;
-  /** Lanes with work. */
-  readonly maxLanes: number;
-  readonly maxQueued: number;
-  /** A single record that is larger by itself passes. */
-  readonly maxQueuedBytes: number;
-  /** How far the newest record may lie before the oldest unfinished one: as much is read again after a crash. */
-  readonly maxSpan: number;
-  /** Part of each bound below which a full partition goes on, and of its share below which a tenant's passed-over ones do. */
-  readonly lowWater: number;
-  /** Records passed over: after a crash, or when they have room, they are read again. */
+  /** Records passed over, of each partition: after a crash, or when they have room, they are read again. */
   readonly maxPassed: number;
-  /** How much of what is left of slots, and of a partition's room, a tenant may hold. */
+  /** How much of what is left of the slots a tenant may hold. */
   readonly slotGreed: number;
-  readonly roomGreed: number;
 }
 
 export const LANE_LIMITS: LaneLimits = {
@@ -120,24 +110,9 @@ interface Home<T> {
   readonly epoch: number;
   readonly offsets: Offsets;
   readonly lanes: Map<string, Lane<T>>;
-  /** Of those that have something queued. */
-  readonly tenants: Map<string, Held>;
+  readonly room: Room;
   readonly passed: Passed;
-  queued: number;
-  bytes: number;
-  /** The record that found no room. It is the next one to be taken, or it would be lost. */
-  refused: number | null;
-  /** Until it has drained. */
-  paused: boolean;
 }
-
-/** What a tenant has of a partition's room. */
-interface Held {
-  queued: number;
-  bytes: number;
-}
-
-const NOTHING: Held = { queued: 0, bytes: 0 };
 
 interface Active<T> {
   readonly ticket: Ticket;
@@ -172,8 +147,9 @@ export class Lanes<T> {
       throw new RangeError(`partition ${partition}: epoch ${owned.epoch} comes after ${before.epoch}`);
     const orphans = this.revoke(partition);
     const offsets = new Offsets(owned.position, owned.progress);
-    const room = { lanes: new Map(), tenants: new Map(), passed: new Passed(), queued: 0, bytes: 0 };
-    this.#homes.set(partition, { partition, epoch: owned.epoch, offsets, ...room, refused: null, paused: false });
+    const room = new Room(this.#limits);
+    const empty = { offsets, room, lanes: new Map(), passed: new Passed() };
+    this.#homes.set(partition, { partition, epoch: owned.epoch, ...empty });
     return orphans;
   }
 
@@ -216,10 +192,10 @@ export class Lanes<T> {
     const hasRoom = this.#hasRoom(home, offer);
     const wasPassed = home.passed.has(offset);
     if (!hasRoom && (mayPass || wasPassed)) return this.#pass(home, offer);
-    if (!this.#admits(home, offset, hasRoom)) return 'full';
+    if (!home.room.admits(offset, hasRoom)) return 'full';
     if (wasPassed) home.passed.take(offset);
     else home.offsets.see(offset);
-    this.#hold(home, tenantId, 1, bytes);
+    home.room.take(tenantId, bytes);
     const entry = { offset, value, bytes, started: false };
     const lane = home.lanes.get(key);
     if (lane === undefined) this.#begin({ key, tenantId, home, queue: new Fifo() }, entry);
@@ -234,17 +210,9 @@ export class Lanes<T> {
   goBack(partition: number): number | null {
     const home = this.#homes.get(partition);
     if (home === undefined || home.passed.size === 0) return null;
-    const { maxQueued, maxQueuedBytes, lowWater, roomGreed } = this.#limits;
-    const isDrained = (tenantId: string) => {
-      const held = home.tenants.get(tenantId);
-      if (held === undefined) return home.queued < maxQueued;
-      const most = lowWater * roomGreed;
-      return held.queued <= most * (maxQueued - home.queued) && held.bytes <= most * (maxQueuedBytes - home.bytes);
-    };
-    const tenants = home.passed.closed.filter(isDrained);
+    const tenants = home.passed.closed.filter((tenantId) => home.room.isDrainedOf(tenantId));
     if (tenants.length === 0) return null;
-    home.paused = false;
-    home.refused = null;
+    home.room.reopen();
     return home.passed.open(tenants);
   }
 
@@ -273,7 +241,7 @@ export class Lanes<T> {
     if (home.passed.has(offset)) home.passed.take(offset);
     else {
       if (!hasAllComeTo(home, offset)) return 'lost';
-      if (!this.#admits(home, offset, this.#hasSpan(home, offset))) return 'full';
+      if (!home.room.admits(offset, this.#hasSpan(home, offset))) return 'full';
       home.offsets.see(offset);
     }
     home.offsets.finish(offset);
@@ -309,10 +277,9 @@ export class Lanes<T> {
     const { home } = lane;
     const { offset, bytes } = lane.queue.take() as Entry<T>;
     home.offsets.finish(offset);
-    this.#hold(home, lane.tenantId, -1, -bytes);
     if (lane.queue.size > 0) this.#ready.push(lane.tenantId, lane);
     else home.lanes.delete(lane.key);
-    home.paused &&= !this.#isDrained(home);
+    home.room.give(lane.tenantId, bytes, { lanes: home.lanes.size, span: home.offsets.span });
     return 'done';
   }
 
@@ -336,12 +303,12 @@ export class Lanes<T> {
 
   /** Of the records that are taken in and not settled. */
   queuedBytes(partition: number): number {
-    return this.#homes.get(partition)?.bytes ?? 0;
+    return this.#homes.get(partition)?.room.bytes ?? 0;
   }
 
   /** Said `full` and has not drained yet. */
   isPaused(partition: number): boolean {
-    return this.#homes.get(partition)?.paused ?? false;
+    return this.#homes.get(partition)?.room.isPaused ?? false;
   }
 
   /** When `take` is worth calling again though nothing has been settled; null when it is not. */
@@ -364,7 +331,7 @@ export class Lanes<T> {
     let lanes = 0;
     let passed = 0;
     for (const home of this.#homes.values()) {
-      queued += home.queued;
+      queued += home.room.queued;
       lanes += home.lanes.size;
       passed += home.passed.size;
     }
@@ -406,67 +373,28 @@ export class Lanes<T> {
     return isWithinShare({ held, inAll: this.#active.size, max, amount: 1, greed });
   }
 
-  #hold(home: Home<T>, tenantId: string, queued: number, bytes: number): void {
-    home.queued += queued;
-    home.bytes += bytes;
-    let held = home.tenants.get(tenantId);
-    if (held === undefined) {
-      held = { queued: 0, bytes: 0 };
-      home.tenants.set(tenantId, held);
-    }
-    held.queued += queued;
-    held.bytes += bytes;
-    if (held.queued === 0) home.tenants.delete(tenantId);
-  }
-
   #pass(home: Home<T>, { offset, tenantId }: Offer<T>): OfferResult {
     if (!home.passed.has(offset)) {
       if (home.passed.size >= this.#limits.maxPassed || !this.#hasSpan(home, offset)) {
-        this.#admits(home, offset, false);
+        home.room.admits(offset, false);
         return 'full';
       }
       home.offsets.see(offset); // unfinished, so that nothing is committed past it
     }
     home.passed.pass(tenantId, offset);
-    home.paused = false;
-    home.refused = null;
+    home.room.reopen();
     return 'passed';
-  }
-
-  /** N6. */
-  #admits(home: Home<T>, offset: number, hasRoom: boolean): boolean {
-    if (home.paused || (home.refused !== null && offset > home.refused)) return false;
-    home.paused = !hasRoom;
-    home.refused = hasRoom ? null : offset;
-    return hasRoom;
   }
 
   /** Nothing queued always leaves room, or a partition could stay full for ever. */
   #hasRoom(home: Home<T>, { offset, lane, tenantId, bytes }: Offer<T>): boolean {
-    const { maxQueued, maxQueuedBytes, maxLanes, roomGreed: greed } = this.#limits;
-    if (home.queued === 0) return true;
-    if (!home.passed.has(offset) && !this.#hasSpan(home, offset)) return false;
-    const held = home.tenants.get(tenantId) ?? NOTHING;
-    return (
-      isWithinShare({ held: held.queued, inAll: home.queued, max: maxQueued, amount: 1, greed }) &&
-      isWithinShare({ held: held.bytes, inAll: home.bytes, max: maxQueuedBytes, amount: bytes, greed }) &&
-      (home.lanes.has(lane) || home.lanes.size < maxLanes)
-    );
+    const { room, lanes, passed } = home;
+    if (room.queued > 0 && !passed.has(offset) && !this.#hasSpan(home, offset)) return false;
+    return room.isThere(tenantId, bytes, lanes.size + (lanes.has(lane) ? 0 : 1));
   }
 
-  #hasSpan({ queued, offsets, passed }: Home<T>, offset: number): boolean {
-    return (queued === 0 && passed.size === 0) || offset - offsets.commitOffset < this.#limits.maxSpan;
-  }
-
-  #isDrained({ queued, bytes, lanes, offsets }: Home<T>): boolean {
-    const { maxQueued, maxQueuedBytes, maxLanes, maxSpan, lowWater } = this.#limits;
-    if (queued === 0) return true;
-    return (
-      queued <= maxQueued * lowWater &&
-      bytes <= maxQueuedBytes * lowWater &&
-      lanes.size <= maxLanes * lowWater &&
-      offsets.span <= maxSpan * lowWater
-    );
+  #hasSpan({ room, offsets, passed }: Home<T>, offset: number): boolean {
+    return (room.queued === 0 && passed.size === 0) || offset - offsets.commitOffset < this.#limits.maxSpan;
   }
 }
 
