@@ -148,8 +148,9 @@ export class CustomerPace {
 
   /** P5. */
   #forgetOldest(map: Map<string, unknown>): void {
+    if (map.size <= this.#limits.maxCustomers) return;
     const [oldest] = map.keys();
-    if (map.size > this.#limits.maxCustomers && oldest !== undefined) map.delete(oldest);
+    if (oldest !== undefined) map.delete(oldest);
   }
 }
 
