@@ -61,7 +61,9 @@ it('regression: finished commands had a second receipt each when the offsets of 
   await house.send(...notes(6));
   await receipts(15);
   // All that there was has been passed, and is known to the group again.
-  await waitFor(async () => `${await committed()}` === `${await ends()}`, { message: 'the group at the end' });
+  // All conversations may lie in one partition; of the other one there is nothing to commit.
+  const isAtEnd = async () => `${(await committed()).map((offset) => offset ?? 0)}` === `${await ends()}`;
+  await waitFor(isAtEnd, { message: 'the group at the end' });
   expect(house.outcomes()).toEqual({ 'ALLOW applied': 12, 'BLOCK refused': 3 });
   expect(new Set(house.receipts.map(({ command_position }) => command_position)).size).toBe(15);
   expect(org.writes.count).toBe(12);
