@@ -8,6 +8,7 @@ import net from 'node:net';
 export const API = {
   produce: 0,
   fetch: 1,
+  metadata: 3,
   findCoordinator: 10,
   joinGroup: 11,
   addPartitionsToTransaction: 24,
@@ -78,15 +79,23 @@ export function interceptRequests(socket: net.Socket, decide: DecideFate): void 
   }) as typeof socket.on;
 }
 
-/** Passes bytes on frame by frame, without those that are lost. A frame begun in one chunk passes unchanged. */
+/** Passes bytes on frame by frame, without those that are lost. What is to be changed in a frame must be in its first chunk. */
 function frameFilter(fates: Map<number, Fate>): (chunk: Buffer) => Buffer {
   let unfinishedBytes = 0;
-  return (chunk) => {
+  let isUnfinishedLost = false;
+  let head = Buffer.alloc(0);
+  return (received) => {
+    const chunk = head.length > 0 ? Buffer.concat([head, received]) : received;
+    head = Buffer.alloc(0);
     const kept: Buffer[] = [];
     let at = Math.min(unfinishedBytes, chunk.length);
     unfinishedBytes -= at;
-    if (at > 0) kept.push(chunk.subarray(0, at));
+    if (at > 0 && !isUnfinishedLost) kept.push(chunk.subarray(0, at));
     while (at < chunk.length) {
+      if (chunk.length - at < SIZE_BYTES + CORRELATION_BYTES) {
+        head = Buffer.from(chunk.subarray(at));
+        break;
+      }
       const end = at + SIZE_BYTES + chunk.readInt32BE(at);
       const frame = chunk.subarray(at, end);
       const correlationId = frame.readInt32BE(SIZE_BYTES);
@@ -95,7 +104,8 @@ function frameFilter(fates: Map<number, Fate>): (chunk: Buffer) => Buffer {
       if (typeof fate === 'object' && 'error' in fate)
         frame.writeInt16BE(fate.error, SIZE_BYTES + CORRELATION_BYTES + fate.at);
       if (typeof fate === 'object' && 'answered' in fate) fate.answered();
-      else if (fate !== 'loseAnswer') kept.push(frame);
+      isUnfinishedLost = fate === 'loseAnswer' || (typeof fate === 'object' && 'answered' in fate);
+      if (!isUnfinishedLost) kept.push(frame);
       unfinishedBytes = Math.max(0, end - chunk.length);
       at = end;
     }

@@ -14,6 +14,9 @@
  * Produce requests: of packed records (produce-request.ts) they are encoded by us, all others by KafkaJS.
  *
  * Coordinators: it asks where they are before each step of a transaction; here once (coordinator-memory.ts).
+ *
+ * Metadata: what kept each broker from answering is swallowed, and the answer is null, which its callers take apart: a lost
+ * connection, or a topic deleted in between, looked like an error in the program. Here it is an error that passes.
  */
 import { createRequire } from 'node:module';
 import { type CreateSteps, rememberingCoordinators } from './coordinator-memory.ts';
@@ -35,6 +38,10 @@ interface ProduceRequest {
 }
 
 type CreateProduceRequest = (options: ProduceArguments) => ProduceRequest;
+
+interface AsksMetadata {
+  metadata(options?: unknown): Promise<unknown>;
+}
 
 const KNOWN_VERSION = '2.2.4';
 
@@ -59,6 +66,7 @@ if (version === KNOWN_VERSION) {
     if (loaded !== undefined) loaded.exports = replacement(loaded.exports);
   }
   quietIdleTimers();
+  tellUnanswered();
 }
 
 function encodingPacked(create: CreateProduceRequest): CreateProduceRequest {
@@ -73,5 +81,16 @@ function quietIdleTimers(): void {
   const schedule = prototype.scheduleCheckPendingRequests;
   prototype.scheduleCheckPendingRequests = function (): void {
     if (this.pending.length > 0) schedule.call(this);
+  };
+}
+
+function tellUnanswered(): void {
+  const { prototype } = require('kafkajs/src/cluster') as { prototype: AsksMetadata };
+  const { KafkaJSError } = require('kafkajs/src/errors') as { KafkaJSError: new (message: string) => Error };
+  const { metadata } = prototype;
+  prototype.metadata = async function (options): Promise<unknown> {
+    const answer = await metadata.call(this, options);
+    if (answer === null) throw new KafkaJSError('No broker answered with its metadata');
+    return answer;
   };
 }
