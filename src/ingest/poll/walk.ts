@@ -16,7 +16,7 @@
  * Invariants (test/unit/ingest/poll/walk.property.test.ts cites them):
  * P1 A row that is visible with a time within the window from the walk's start to its end is handed out, or known already,
  *    before the walk ends; unless P5.
- * P2 Every bound grows, or the page does: a walk over a finite store ends.
+ * P2 Every bound grows, or the page does, or a page is asked for once more: a walk over a finite store ends.
  * P3 What is known (id at this rev or a later one) is not handed out again; nothing else is held back.
  * P4 No page above `maxPages` is asked for.
  * P5 Rows that cannot be reached (more than `maxPages` pages of one time and one creation; ties that never stand still) are
@@ -28,7 +28,13 @@ import type { Row } from './streams.ts';
 export type Place =
   | { readonly kind: 'range'; readonly fromMs: number; readonly page: number }
   | { readonly kind: 'head' }
-  | { readonly kind: 'tie'; readonly atMs: number; readonly createdFromMs: number | null }
+  | {
+      readonly kind: 'tie';
+      readonly atMs: number;
+      readonly createdFromMs: number | null;
+      /** Its page was out of order, and is asked for once more. Not kept over a restart. */
+      readonly isAgain?: true;
+    }
   | {
       readonly kind: 'pages';
       readonly atMs: number;
@@ -159,7 +165,10 @@ function afterTie(walk: Walk, place: Place & { kind: 'tie' }, answer: Answer): N
   const created = answer.rows.map(({ createdMs }) => createdMs);
   const first = created[0] ?? null;
   const last = created.at(-1) ?? null;
-  const inOrder = created.every((ms, index) => ms !== null && ms >= (created[index - 1] ?? createdFromMs ?? ms));
+  const areTold = created.every((ms) => ms !== null);
+  const inOrder = areTold && created.every((ms, index) => ms >= (created[index - 1] ?? createdFromMs ?? ms));
+  // Once is an accident (P6). Who always answers so does not sort by creations, and they cannot split this time.
+  if (areTold && !inOrder && place.isAgain === undefined) return at(walk, { ...place, isAgain: true });
   const group = { kind: 'pages', atMs, page: 1, pass: 1, ids: new Set<string>(), total: null } as const;
   if (!inOrder || first === null || last === null) return at(walk, { ...group, createdMs: null });
   if (last > (createdFromMs ?? first)) return at(walk, { kind: 'tie', atMs, createdFromMs: last });

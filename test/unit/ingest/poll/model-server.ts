@@ -29,6 +29,8 @@ export class ModelServer {
   readonly versions = new Map<string, Version[]>();
   /** Answers with its rows in the wrong order, so many times. */
   disorder = 0;
+  mostDisorderedInARow = 0;
+  #disorderedInARow = 0;
   readonly #options: ModelOptions;
 
   constructor(nowMs: number, options: ModelOptions) {
@@ -76,8 +78,10 @@ export class ModelServer {
     const rows = found.slice((page - 1) * pageSize, page * pageSize).map(rowOf);
     if (this.disorder > 0 && rows.length > 1) {
       this.disorder -= 1;
+      this.#disorderedInARow += 1;
+      this.mostDisorderedInARow = Math.max(this.mostDisorderedInARow, this.#disorderedInARow);
       rows.reverse();
-    }
+    } else this.#disorderedInARow = 0;
     // No two things happen in the same moment, or the tests could not tell which came first.
     this.nowMs += 1;
     return {

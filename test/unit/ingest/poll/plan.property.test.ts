@@ -135,7 +135,9 @@ function run({ actions, skewMs, seed, ...options }: Setting): { server: ModelSer
 }
 
 function expectNothingMissed({ server, poller }: ReturnType<typeof run>): void {
-  expect(poller.alarms.filter(({ code }) => code === 'poll_rows_unread')).toEqual([]);
+  // Twice in a row, it is taken for one that cannot sort by creations, and tells what it has not read (P5).
+  const unread = poller.alarms.filter(({ code }) => code === 'poll_rows_unread');
+  if (server.mostDisorderedInARow < 2) expect(unread).toEqual([]);
   expect(missed(server, poller)).toEqual([]);
   for (const [id, versions] of server.versions) {
     const latest = versions.findLast(({ visibleAtMs }) => visibleAtMs <= server.nowMs);
