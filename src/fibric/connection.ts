@@ -58,3 +58,13 @@ export interface ConnectionWithTokens extends Connection {
   readonly webhookTokens: readonly Secret[];
   readonly apiKey: Secret | null;
 }
+
+/** Whether both ask the same organisation with the same key. */
+export function sameAccess(one: ConnectionWithTokens, other: ConnectionWithTokens): boolean {
+  return (
+    one.tenantId === other.tenantId &&
+    one.subdomain === other.subdomain &&
+    one.apiBaseUrl === other.apiBaseUrl &&
+    one.apiKey?.reveal() === other.apiKey?.reveal()
+  );
+}

@@ -5,7 +5,7 @@
 
 import type { Clock } from '../../base/clock.ts';
 import { CodedError } from '../../base/errors.ts';
-import type { ConnectionWithTokens } from '../../fibric/connection.ts';
+import { type ConnectionWithTokens, sameAccess } from '../../fibric/connection.ts';
 import type { BudgetGate } from '../../kustomer/client/budget-gate.ts';
 import { createKustomerClient, type KustomerClient } from '../../kustomer/client/client.ts';
 
@@ -72,13 +72,4 @@ export class Clients {
     const closing = held.client.close().finally(() => this.#closing.delete(closing));
     this.#closing.add(closing);
   }
-}
-
-function sameAccess(one: ConnectionWithTokens, other: ConnectionWithTokens): boolean {
-  return (
-    one.tenantId === other.tenantId &&
-    one.subdomain === other.subdomain &&
-    one.apiBaseUrl === other.apiBaseUrl &&
-    one.apiKey?.reveal() === other.apiKey?.reveal()
-  );
 }

@@ -13,7 +13,7 @@
  *   pages ──► … page 100                             exactly both: counted through, until as many are known as there are
  *   head                                             the newest row: where a window of several pages ends
  *
- * Invariants (test/unit/ingest/poll/walk.property.test.ts cites them):
+ * Invariants (walk.test.ts and plan.property.test.ts in test/unit/ingest/poll cite them):
  * P1 A row that is visible with a time within the window from the walk's start to its end is handed out, or known already,
  *    before the walk ends; unless P5.
  * P2 Every bound grows, or the page does, or a page is asked for once more: a walk over a finite store ends.

@@ -12,7 +12,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { BaseLogger } from 'pino';
 import type { Clock } from '../../base/clock.ts';
 import { CodedError } from '../../base/errors.ts';
-import type { ConnectionWithTokens } from '../../fibric/connection.ts';
+import { type ConnectionWithTokens, sameAccess } from '../../fibric/connection.ts';
 import type { KustomerClient } from '../../kustomer/client/client.ts';
 import type { Ask } from '../../kustomer/client/operations.ts';
 import { updateOutboundWebhook } from '../../kustomer/client/outbound-webhooks.ts';
@@ -117,10 +117,8 @@ export function startWebhookMonitor(options: WebhookMonitorOptions): WebhookMoni
     isAnother = false,
   ): void => {
     const same = before !== null && before.state === to?.state && before.reason === to.reason;
-    if (same && !isAnother) return;
-    options.changed?.({ connectionId, tenantId, from: before, to });
-    if (same) return;
-    if (to === null || (before === null && to.state === 'connected')) return;
+    if (!same || isAnother) options.changed?.({ connectionId, tenantId, from: before, to });
+    if (same || to === null || (before === null && to.state === 'connected')) return;
     const facts = { event: 'connection.state', connectionId, tenantId, state: to.state, reason: to.reason };
     const meaning = to.reason === null ? 'webhooks arrive' : HEALTH_REASONS[to.reason].meaning;
     const text = before === null ? `${to.state}: ${meaning}` : `${before.state} → ${to.state}: ${meaning}`;
@@ -160,7 +158,7 @@ export function startWebhookMonitor(options: WebhookMonitorOptions): WebhookMoni
     };
     const before = entries.get(connectionId);
     const nowMs = clock.nowMs();
-    const isAnother = before !== undefined && !asksAlike(before.connection, connection);
+    const isAnother = before !== undefined && !isWatchedAlike(before.connection, connection);
     const known = isAnother ? forgetFindings(before.health, nowMs) : (before?.health ?? null);
     const verdict = decideHealth(known, observation, nowMs, limits);
     entries.set(connectionId, { connection, health: verdict.health, looked, checkedAtMs: nowMs });
@@ -225,16 +223,13 @@ export function startWebhookMonitor(options: WebhookMonitorOptions): WebhookMoni
   };
 }
 
-/** Whether what was found of the one holds for the other: the same key, webhooks and host. */
-function asksAlike(one: ConnectionWithTokens, other: ConnectionWithTokens): boolean {
-  const asking = (of: ConnectionWithTokens) => [
-    of.apiBaseUrl,
-    of.subdomain,
-    of.webhookId,
-    of.apiKey?.reveal() ?? null,
-    ...of.webhookTokens.map((token) => token.reveal()),
-  ];
-  return isDeepStrictEqual(asking(one), asking(other));
+/** Whether what was found of the one holds for the other: the same key and webhooks. */
+function isWatchedAlike(one: ConnectionWithTokens, other: ConnectionWithTokens): boolean {
+  const tokens = ({ webhookTokens }: ConnectionWithTokens) => webhookTokens.map((token) => token.reveal());
+  return (
+    one === other ||
+    (sameAccess(one, other) && one.webhookId === other.webhookId && isDeepStrictEqual(tokens(one), tokens(other)))
+  );
 }
 
 /** One look may take so long, with organisations that answer slowly, before that counts as standing still. */

@@ -61,7 +61,7 @@ export function endGrant(lease: HeldLease, grantId: number, ending: Ending, nowM
   return { ...lease, open, ended: { grantId, atMs: nowMs, before: ended } };
 }
 
-/** It can start nothing more, and its calls have all ended. */
+/** It can start nothing more, and its calls have all ended (H2 of lease-holder.ts). */
 export function isOver(lease: HeldLease, nowMs: number): boolean {
   return lease.open.length === 0 && (freeGrants(lease) === 0 || nowMs >= lease.startUntilMs);
 }

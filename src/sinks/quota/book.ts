@@ -172,9 +172,9 @@ class Book implements QuotaBook {
 
   usage(need: QuotaNeed, nowMs: number, attemptId?: string): QuotaUsage | null {
     const ruleId = ruleIdOf(need);
-    const book = this.#reading.bookOf(this.#partitionOf(ruleId));
-    if (!this.#isCaughtUp || book === undefined) return null;
-    const state = book.get(ruleId);
+    const partition = this.#partitionOf(ruleId);
+    if (!this.#isRead(partition)) return null;
+    const state = this.#reading.bookOf(partition).get(ruleId);
     if (state === undefined) return { used: 0, freeAtMs: nowMs };
     const used = quotaUsed(state, need.windowMs, nowMs);
     if (used < need.max) return { used, freeAtMs: nowMs };
@@ -204,7 +204,7 @@ class Book implements QuotaBook {
       const ruleId = ruleIdOf(need);
       const partition = this.#partitionOf(ruleId);
       // What is not granted may still be on its way (Q4).
-      if (this.#reading.bookOf(partition)?.get(ruleId)?.released.has(attemptId) === true) continue;
+      if (this.#reading.bookOf(partition).get(ruleId)?.released.has(attemptId) === true) continue;
       const append = { topic: this.#options.topics.quota, partition, key: Buffer.from(ruleId), value };
       this.#backs.send(append).catch((error) => this.#note('releasing a place', error)); // free with its window then
     }
@@ -223,8 +223,7 @@ class Book implements QuotaBook {
     const { max, windowMs } = need;
     const ruleId = ruleIdOf(need);
     const partition = this.#partitionOf(ruleId);
-    const isRead = this.#isCaughtUp && this.#reading.bookOf(partition) !== undefined;
-    if (!isRead) return unavailable('the quota topic is not being read');
+    if (!this.#isRead(partition)) return unavailable('the quota topic is not being read');
     if (this.#backs.waiting >= maxWaiting) return unavailable('too many reservations wait for the log');
     const told = await this.#backs.append(
       {
@@ -242,6 +241,10 @@ class Book implements QuotaBook {
     }
     if (outcome?.kind === 'refused') return { kind: 'limited', message: limitMessage(need, outcome.freeAtMs) };
     return unavailable('the place was given back meanwhile');
+  }
+
+  #isRead(partition: number): boolean {
+    return this.#isCaughtUp && this.#reading.isFollowed(partition);
   }
 
   #partitionOf(ruleId: string): number {

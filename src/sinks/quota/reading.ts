@@ -52,10 +52,13 @@ export class QuotaReading {
     return this.#slots.map(({ book }) => book);
   }
 
-  /** Undefined while the partition is not being read. */
-  bookOf(partition: number): PartitionBook | undefined {
-    const { book, follow } = this.#slots[partition] as Slot;
-    return follow === undefined ? undefined : book;
+  isFollowed(partition: number): boolean {
+    return this.#slots[partition]?.follow !== undefined;
+  }
+
+  /** As far as it has been read. */
+  bookOf(partition: number): PartitionBook {
+    return (this.#slots[partition] as Slot).book;
   }
 
   /** Resolves when all of the log up to now has been read. */

@@ -6,9 +6,9 @@ import { fixedTopics, TOPIC_DEFAULTS, topicNames } from '../../../src/kafka/topi
 import { openQuotaBook, type QuotaBook } from '../../../src/sinks/quota/book.ts';
 import { QUOTA_GROUP, startQuotaKeeper } from '../../../src/sinks/quota/keeper.ts';
 import { openTestLog } from '../../support/log-fixtures.ts';
+import { need } from '../../support/sinks/quota-need.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
-const HOUR_MS = 3_600_000;
 const PARTITIONS = [0, 1, 2, 3];
 
 async function setUp(config: Readonly<Record<string, string>> = {}) {
@@ -25,11 +25,6 @@ async function setUp(config: Readonly<Record<string, string>> = {}) {
     return book;
   };
   return { log, prefix, names, connect, open };
-}
-
-function need(max: number, more: Partial<QuotaNeed> = {}): QuotaNeed {
-  const citation = { policy: 'p', version: 1, rule: 1, text: 'allow: conversation.note.write' };
-  return { key: 't/p/allow/note/hour', max, per: 'hour', windowMs: HOUR_MS, citation, ...more };
 }
 
 const { signal } = new AbortController();

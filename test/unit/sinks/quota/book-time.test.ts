@@ -4,14 +4,9 @@ import type { QuotaNeed } from '../../../../src/fibric/policy/compile.ts';
 import { createMemoryLog, VirtualClock } from '../../../../src/kafka/memory/index.ts';
 import { fixedTopics, TOPIC_DEFAULTS, topicNames } from '../../../../src/kafka/topics.ts';
 import { openQuotaBook, type QuotaBookSettings } from '../../../../src/sinks/quota/book.ts';
+import { need } from '../../../support/sinks/quota-need.ts';
 
 const names = topicNames('');
-const HOUR_MS = 3_600_000;
-
-function need(max: number, windowMs = HOUR_MS): QuotaNeed {
-  const citation = { policy: 'support-writes', version: 3, rule: 1, text: 'allow: conversation.note.write' };
-  return { key: 't_acme/support-writes/allow/note/hour', max, per: 'hour', windowMs, citation };
-}
 
 async function setUp(settings: Partial<QuotaBookSettings> = {}) {
   const clock = new VirtualClock();
@@ -30,7 +25,7 @@ async function setUp(settings: Partial<QuotaBookSettings> = {}) {
 describe('places', () => {
   it('become free when their window is over, and not before', async () => {
     const { clock, ask } = await setUp();
-    const limit = need(2, 1000);
+    const limit = need(2, { windowMs: 1000 });
     const startedAtMs = clock.nowMs();
     expect((await clock.run(ask('a', limit))).kind).toBe('granted');
     expect((await clock.run(ask('b', limit))).kind).toBe('granted');
@@ -43,7 +38,7 @@ describe('places', () => {
 
   it('B3: count from when they were last asked for, and last for a while', async () => {
     const { clock, ask } = await setUp({ freshMs: 30, placeMs: 100 });
-    const limit = need(1, 150);
+    const limit = need(1, { windowMs: 150 });
     const startedAtMs = clock.nowMs();
     expect(await clock.run(ask('a', limit))).toEqual({ kind: 'granted', untilMs: startedAtMs + 100 });
     await clock.advance(startedAtMs + 100 - clock.nowMs());

@@ -6,19 +6,14 @@ import { createMemoryLog, type MemoryLog } from '../../../../src/kafka/memory/in
 import { fixedTopics, TOPIC_DEFAULTS, topicNames } from '../../../../src/kafka/topics.ts';
 import { openQuotaBook, type QuotaBook, type QuotaBookSettings } from '../../../../src/sinks/quota/book.ts';
 import { QUOTA_GROUP, startQuotaKeeper } from '../../../../src/sinks/quota/keeper.ts';
+import { HOUR_MS, need } from '../../../support/sinks/quota-need.ts';
 import { waitFor } from '../../../support/wait-for.ts';
 
 const names = topicNames('');
-const HOUR_MS = 3_600_000;
 const closing: (() => Promise<void>)[] = [];
 afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
 });
-
-function need(max: number, more: Partial<QuotaNeed> = {}): QuotaNeed {
-  const citation = { policy: 'support-writes', version: 3, rule: 1, text: 'allow: conversation.note.write' };
-  return { key: 't_acme/support-writes/allow/note/hour', max, per: 'hour', windowMs: HOUR_MS, citation, ...more };
-}
 
 async function brokerWith(config: Readonly<Record<string, string>> = {}): Promise<MemoryLog> {
   const log = createMemoryLog();
